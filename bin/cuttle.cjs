@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Native Ceph calls run in libuv's thread pool, four threads unless told otherwise before the pool's first use: a few calls
+// that hang would stop everything else. A CommonJS file, because loading an ES module uses the pool already.
+process.env.UV_THREADPOOL_SIZE ??= '96';
+
+import('../dist/src/main.js').then(
+  async ({ main }) => {
+    process.exitCode = await main(process.argv.slice(2), process.env);
+    // librados keeps threads of its own that would hold the process open after everything is closed.
+    process.exit();
+  },
+  (error) => {
+    console.error(`cuttle can't be loaded: ${error.message}\nBuild it first: npm ci && npm run build`);
+    process.exit(2);
+  },
+);

@@ -1,0 +1,92 @@
+import type { BackendKind } from '../domain/backend-kind.js';
+import type { VolumeCapability } from '../domain/capability.js';
+import type { CapacityRange } from '../domain/capacity.js';
+import type { VolumeId } from '../domain/volume-id.js';
+import type { CallContext } from '../platform/call-context.js';
+import type { Credentials } from '../platform/credentials.js';
+
+/** StorageClass parameters or a volume context. */
+export type StringMap = Readonly<Record<string, string>>;
+
+export interface CreateVolumeInput {
+  /** The CO's name for the volume: at most 128 characters of Unicode. */
+  readonly name: string;
+  readonly capacity: CapacityRange | undefined;
+  readonly capabilities: readonly VolumeCapability[];
+  readonly parameters: StringMap;
+  readonly credentials: Credentials | undefined;
+}
+
+export interface Volume {
+  readonly id: VolumeId;
+  readonly sizeBytes: bigint;
+  /** CSI's volume_context: immutable, no secret; what NodeStageVolume may use, never needs. */
+  readonly context: StringMap;
+}
+
+/** A checked CreateVolume request: which object it will be is known before anything is asked of Ceph. */
+export interface VolumePlan {
+  readonly id: VolumeId;
+  /** @throws DriverError ALREADY_EXISTS when the name stands for a volume that doesn't fit the request. */
+  create(ctx: CallContext): Promise<Volume>;
+}
+
+export interface Capacity {
+  readonly availableBytes: bigint;
+  readonly maximumVolumeBytes: bigint;
+  readonly minimumVolumeBytes: bigint;
+}
+
+export interface VolumePage {
+  readonly volumes: readonly Volume[];
+  /** Where the next page starts; undefined at the end. */
+  readonly next: string | undefined;
+}
+
+/** What the Controller service needs of a backend. */
+export interface ControllerBackend {
+  readonly kind: BackendKind;
+  /** Checks everything that can be checked without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
+  planVolume(input: CreateVolumeInput): VolumePlan;
+  /** Idempotent. @throws DriverError FAILED_PRECONDITION when the volume is in use. */
+  deleteVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<void>;
+  /** undefined when there is no such volume. */
+  findVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<Volume | undefined>;
+  /** Why a volume can't be used this way; undefined when it can. */
+  objection(capability: VolumeCapability): string | undefined;
+  /** @throws DriverError INVALID_ARGUMENT for parameters that name no such place. */
+  capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity>;
+  /** @param after where to go on ('' = from the start); @throws DriverError ABORTED when it is no such place. */
+  listVolumes(ctx: CallContext, after: string, max: number): Promise<VolumePage>;
+  /** Goes on with what an earlier process left undone; returns at once. */
+  resumeBackgroundWork(): void;
+  close(): Promise<void>;
+}
+
+export interface StageInput {
+  readonly id: VolumeId;
+  readonly stagingPath: string;
+  readonly capability: VolumeCapability;
+  readonly context: StringMap;
+  readonly credentials: Credentials | undefined;
+}
+
+/** What the Node service needs of a backend. */
+export interface NodeBackend {
+  readonly kind: BackendKind;
+  /** Idempotent: attaches the volume, and formats it only if it is blank. */
+  stage(ctx: CallContext, input: StageInput): Promise<void>;
+  /** Idempotent, needs no secrets and no cluster: works from the kernel's tables. */
+  unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void>;
+  /** Is this the path where this very volume is staged? What it is attached as, or undefined. */
+  staged(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined>;
+}
+
+/** A volume at its staging path. */
+export interface StagedVolume {
+  readonly access: 'mount' | 'block';
+  /** What publish binds: the staging directory, or the device file in it. */
+  readonly source: string;
+  readonly device: string;
+  readonly readOnly: boolean;
+}

@@ -1,0 +1,18 @@
+import { v5 as uuidV5 } from 'uuid';
+
+/** The namespace UUID of Cuttle's volume names: changing it would orphan every volume's name. */
+const volumeNames = 'b2f9a5a0-4f1c-5f0e-9d57-6c2f3f6f3a51';
+
+const uuidV5Text = /[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+export const defaultVolumeNamePrefix = 'csi-vol-';
+
+/** The object's name for a CO's volume name: the same name always lands on the same object (RFC 9562, UUIDv5). */
+export function objectNameFor(coName: string, prefix: string): string {
+  return prefix + uuidV5(coName, volumeNames);
+}
+
+/** Could objectNameFor have made this name? */
+export function looksDerived(objectName: string): boolean {
+  return uuidV5Text.test(objectName);
+}

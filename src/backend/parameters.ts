@@ -1,0 +1,43 @@
+import leven from 'leven';
+import { DriverError } from '../domain/errors.js';
+import type { StringMap } from './backend.js';
+
+/** Parameters that the external-provisioner adds (--extra-create-metadata) or leaves in: not for the backend to judge. */
+const provisionerPrefix = 'csi.storage.k8s.io/';
+
+/** StorageClass parameters of the in-tree plugins and old provisioners, and what to write instead of each. */
+const formerNames: StringMap = {
+  monitors: "list the monitors in the driver's configuration and name that cluster by clusterID",
+  adminId: 'put adminID and adminKey into the Secret that csi.storage.k8s.io/provisioner-secret-name names',
+  adminSecretName: 'use csi.storage.k8s.io/provisioner-secret-name',
+  adminSecretNamespace: 'use csi.storage.k8s.io/provisioner-secret-namespace',
+  userId: 'put userID and userKey into the Secret that csi.storage.k8s.io/node-stage-secret-name names',
+  userSecretName: 'use csi.storage.k8s.io/node-stage-secret-name',
+  userSecretNamespace: 'use csi.storage.k8s.io/node-stage-secret-namespace',
+  fsType: 'use csi.storage.k8s.io/fstype',
+  fstype: 'use csi.storage.k8s.io/fstype',
+  imageFormat: 'leave it out: images have format 2, the only one that Ceph still creates',
+  claimRoot: 'use volumeNamePrefix, and the root in the driver\'s configuration',
+  imageFeature: 'use imageFeatures',
+  unmapOptions:
+    "set unmapOptions on the cluster in the driver's configuration: NodeUnstageVolume carries no parameters (ADR 0007)",
+};
+
+/**
+ * Refuses every parameter that isn't known, by name.
+ * @throws DriverError INVALID_ARGUMENT with the nearest known name, or with what replaces a former one.
+ */
+export function refuseUnknownParameters(parameters: StringMap, known: readonly string[]): void {
+  for (const name of Object.keys(parameters)) {
+    if (known.includes(name) || name.startsWith(provisionerPrefix)) continue;
+    const replacement = formerNames[name];
+    if (replacement !== undefined) {
+      throw new DriverError('INVALID_ARGUMENT', `parameter "${name}" belongs to an older Ceph plugin: ${replacement}`);
+    }
+    const nearest = known.reduce((best, candidate) => (leven(name, candidate) < leven(name, best) ? candidate : best));
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `parameter "${name}" is unknown: did you mean "${nearest}"? Known are ${known.join(', ')}`,
+    );
+  }
+}

@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephPool, ImageHeader } from '../../ceph/client.js';
+import { chooseSize, sizeFits } from '../../domain/capacity.js';
+import { DriverError } from '../../domain/errors.js';
+import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { CreateVolumeInput, Volume, VolumePlan } from '../backend.js';
+import { objectNameFor } from '../object-name.js';
+import { featureBits, featureNames } from './features.js';
+import type { ImagePools } from './image-pools.js';
+import { nodeContext, parseParameters, type RbdParameters } from './parameters.js';
+import { firstDifference, parseRecord, recordKey, recordOf, type VolumeRecord } from './volume-record.js';
+
+/** How long another controller's unfinished create is given before it counts as cut off. */
+const unfinishedCreateMs = 3_000;
+const unfinishedPollMs = 150;
+
+interface Request {
+  readonly input: CreateVolumeInput;
+  readonly id: RbdVolumeId;
+  readonly sizeBytes: bigint;
+  readonly parameters: RbdParameters;
+  readonly record: VolumeRecord;
+}
+
+/** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
+export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumePlan {
+  const parameters = parseParameters(input.parameters);
+  const cluster = pools.clusters.require(parameters.clusterId);
+  const id: RbdVolumeId = {
+    backend: 'rbd',
+    clusterId: cluster.id,
+    pool: parameters.pool,
+    namespace: cluster.rbdNamespace,
+    image: objectNameFor(input.name, parameters.namePrefix),
+  };
+  formatVolumeId(id); // refuses an id that CSI could not carry, before anything is made
+  const request = { input, id, parameters, sizeBytes: chooseSize(input.capacity), record: recordOf(input.name, input.parameters) };
+  return { id, create: async (ctx) => create(ctx, pools, request) };
+}
+
+async function create(ctx: CallContext, pools: ImagePools, request: Request): Promise<Volume> {
+  const { pool } = await pools.open(ctx, request.id, request.input.credentials);
+  if (await createImage(ctx, pool, request)) {
+    const imageId = await pool.images.id(ctx, request.id.image);
+    // Absent on a new image, except when a second controller has just adopted it: then its record decides.
+    if (await writeRecord(ctx, pool, imageId, request)) return volumeOf(request, request.sizeBytes);
+  }
+  return adopt(ctx, pool, request);
+}
+
+/** @returns false when the image exists already. */
+async function createImage(ctx: CallContext, pool: CephPool, request: Request): Promise<boolean> {
+  const { sizeBytes, parameters, id } = request;
+  const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
+  try {
+    await pool.images.create(ctx, id.image, {
+      sizeBytes,
+      features,
+      ...(order === undefined ? {} : { order }),
+      ...(dataPool === undefined ? {} : { dataPool }),
+      ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
+      ...(stripeCount === undefined ? {} : { stripeCount }),
+    });
+    return true;
+  } catch (error) {
+    if (isCephError(error, errno.EEXIST)) return false;
+    if (isCephError(error, errno.ENOENT) && dataPool !== undefined) {
+      throw new DriverError('INVALID_ARGUMENT', `dataPool "${dataPool}" does not exist in cluster "${id.clusterId}": create it or correct the StorageClass`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** The image was there before: it is the answer if it is what is asked for. */
+async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
+  const header = await finishedHeader(ctx, pool, request);
+  if (header === undefined) {
+    ctx.log.warn({ image: request.id.image }, 'clearing what an interrupted create has left');
+    await pool.images.remove(ctx, request.id.image);
+    return createAgain(ctx, pool, request);
+  }
+  const text = header.metadata.get(recordKey);
+  if (text === undefined) await adoptWithoutRecord(ctx, pool, header, request);
+  else refuseOtherRequest(parseRecord(text, request.id.image), request);
+  if (!sizeFits(header.sizeBytes, request.input.capacity)) {
+    throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
+  }
+  return volumeOf(request, header.sizeBytes);
+}
+
+async function createAgain(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
+  if (!(await createImage(ctx, pool, request))) {
+    throw new DriverError('ABORTED', `image ${request.id.image} is being created by another controller: repeat the request`);
+  }
+  const imageId = await pool.images.id(ctx, request.id.image);
+  await writeRecord(ctx, pool, imageId, request);
+  return volumeOf(request, request.sizeBytes);
+}
+
+/** undefined when the name is taken but the image never got a header: its creator was cut off. */
+async function finishedHeader(ctx: CallContext, pool: CephPool, request: Request): Promise<ImageHeader | undefined> {
+  const end = Date.now() + unfinishedCreateMs;
+  for (;;) {
+    try {
+      return await pool.images.header(ctx, request.id.image, [recordKey]);
+    } catch (error) {
+      if (!isCephError(error, errno.ENOENT)) throw error;
+    }
+    if (Date.now() > end) return undefined;
+    await sleep(unfinishedPollMs, undefined, { signal: ctx.signal });
+  }
+}
+
+/** Made by a create of ours that ended before the record was written. The image itself must then be what is asked for. */
+async function adoptWithoutRecord(ctx: CallContext, pool: CephPool, header: ImageHeader, request: Request): Promise<void> {
+  const settable = header.features & ~(featureBits.striping | featureBits['data-pool'] | featureBits.operations);
+  if (settable !== request.parameters.features) {
+    throw conflict(request, `it has the features ${featureNames(settable).join(', ')}`);
+  }
+  const layout = await pool.images.layout(ctx, request.id.image);
+  if (layout.dataPool !== request.parameters.dataPool) throw conflict(request, `its data pool is ${layout.dataPool ?? request.id.pool}`);
+  if (!sizeFits(header.sizeBytes, request.input.capacity)) return; // the caller says it better
+  if (await writeRecord(ctx, pool, header.id, request)) return;
+  throw new DriverError('ABORTED', `another controller is creating image ${request.id.image} at this moment: repeat the request`);
+}
+
+async function writeRecord(ctx: CallContext, pool: CephPool, imageId: string, request: Request): Promise<boolean> {
+  return pool.images.setMetadata(ctx, imageId, new Map([[recordKey, JSON.stringify(request.record)]]), recordKey);
+}
+
+function refuseOtherRequest(recorded: VolumeRecord, request: Request): void {
+  const difference = firstDifference(recorded.parameters, request.record.parameters);
+  if (difference !== undefined) throw conflict(request, difference);
+}
+
+function conflict(request: Request, why: string): DriverError {
+  return new DriverError(
+    'ALREADY_EXISTS',
+    `volume "${request.input.name}" exists already as image ${request.id.pool}/${request.id.image} and does not fit this request: ${why}; use another name or the same request`,
+  );
+}
+
+function volumeOf(request: Request, sizeBytes: bigint): Volume {
+  return { id: request.id, sizeBytes, context: nodeContext(request.input.parameters) };
+}

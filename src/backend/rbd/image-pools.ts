@@ -1,0 +1,51 @@
+import { accessTo, type Clusters } from '../../ceph/clusters.js';
+import type { CephAccess, CephClient, CephConnection, CephPool } from '../../ceph/client.js';
+import { DriverError } from '../../domain/errors.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+
+/** An opened pool with the way that led to it. */
+export interface OpenedPool {
+  readonly access: CephAccess;
+  readonly connection: CephConnection;
+  readonly pool: CephPool;
+}
+
+/** Pools by volume id: connected with the request's credentials, else with the cluster's own. */
+export class ImagePools {
+  readonly #clusters: Clusters;
+  readonly #client: CephClient;
+
+  constructor(clusters: Clusters, client: CephClient) {
+    this.#clusters = clusters;
+    this.#client = client;
+  }
+
+  get clusters(): Clusters {
+    return this.#clusters;
+  }
+
+  /** @throws DriverError NOT_FOUND when the id names a cluster or pool that is not there. */
+  async open(
+    ctx: CallContext,
+    id: Pick<RbdVolumeId, 'clusterId' | 'pool' | 'namespace'>,
+    credentials: Credentials | undefined,
+  ): Promise<OpenedPool> {
+    const cluster = this.#clusters.find(id.clusterId);
+    if (cluster === undefined) {
+      const known = this.#clusters.all().map((one) => `"${one.id}"`);
+      throw new DriverError(
+        'NOT_FOUND',
+        `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
+      );
+    }
+    const access = accessTo(cluster, credentials);
+    const connection = await this.#client.connect(ctx, access);
+    return { access, connection, pool: await connection.pool(ctx, id.pool, id.namespace) };
+  }
+
+  async connect(ctx: CallContext, clusterId: string): Promise<CephConnection> {
+    return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId)));
+  }
+}

@@ -1,0 +1,108 @@
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephPool, ImageHeader } from '../../ceph/client.js';
+import { DriverError } from '../../domain/errors.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Volume, VolumePage } from '../backend.js';
+import { looksDerived } from '../object-name.js';
+import type { ImagePools } from './image-pools.js';
+import { nodeContext } from './parameters.js';
+import { parseRecord, recordKey } from './volume-record.js';
+
+const directoryPage = 500;
+
+/** Where a page ends: everything up to and including this image has been seen. */
+interface Place {
+  readonly clusterId: string;
+  readonly pool: string;
+  readonly image: string;
+}
+
+interface Found {
+  readonly volume: Volume;
+  readonly place: Place;
+}
+
+/**
+ * The volumes that CreateVolume has made, in the order cluster, pool, image name, so that a page stays right while volumes
+ * come and go. Uses the clusters' own credentials.
+ */
+export async function listVolumes(ctx: CallContext, pools: ImagePools, after: string, max: number): Promise<VolumePage> {
+  const start = after === '' ? undefined : parseToken(after);
+  const found: Found[] = [];
+  for await (const volume of walk(ctx, pools, start)) {
+    // One more than asked for tells whether there is another page.
+    if (max > 0 && found.length === max) return { volumes: found.map((one) => one.volume), next: formatToken(found.at(-1)) };
+    found.push(volume);
+  }
+  return { volumes: found.map((one) => one.volume), next: undefined };
+}
+
+async function* walk(ctx: CallContext, pools: ImagePools, start: Place | undefined): AsyncGenerator<Found> {
+  const clusters = [...pools.clusters.all()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const cluster of clusters) {
+    if (start !== undefined && cluster.id < start.clusterId) continue;
+    const connection = await pools.connect(ctx, cluster.id);
+    const names = (await connection.poolsOfApplication(ctx, 'rbd')).sort();
+    for (const name of names) {
+      const here = start !== undefined && start.clusterId === cluster.id;
+      if (here && name < start.pool) continue;
+      const opened = await pools.open(ctx, { clusterId: cluster.id, pool: name, namespace: cluster.rbdNamespace }, undefined);
+      yield* walkPool(ctx, opened.pool, cluster.id, here && name === start.pool ? start.image : '');
+    }
+  }
+}
+
+async function* walkPool(ctx: CallContext, pool: CephPool, clusterId: string, after: string): AsyncGenerator<Found> {
+  let last = after;
+  for (;;) {
+    const names = await pool.images.list(ctx, last, directoryPage);
+    const ours = [...names].filter(([name]) => looksDerived(name));
+    const headers = await Promise.all(ours.map(async ([, id]) => headerOf(ctx, pool, id)));
+    for (const [i, [image]] of ours.entries()) {
+      const volume = volumeOf(headers[i], clusterId, pool, image);
+      if (volume !== undefined) yield { volume, place: { clusterId, pool: pool.name, image } };
+    }
+    const end = [...names.keys()].at(-1);
+    if (end === undefined || names.size < directoryPage) return;
+    last = end;
+  }
+}
+
+async function headerOf(ctx: CallContext, pool: CephPool, id: string): Promise<ImageHeader | undefined> {
+  try {
+    return await pool.images.headerById(ctx, id, [recordKey]);
+  } catch (error) {
+    // Deleted since the directory was read, or a create that was cut off.
+    if (isCephError(error, errno.ENOENT)) return undefined;
+    throw error;
+  }
+}
+
+function volumeOf(header: ImageHeader | undefined, clusterId: string, pool: CephPool, image: string): Volume | undefined {
+  const text = header?.metadata.get(recordKey);
+  if (header === undefined || text === undefined) return undefined;
+  return {
+    id: { backend: 'rbd', clusterId, pool: pool.name, namespace: pool.namespace, image },
+    sizeBytes: header.sizeBytes,
+    context: nodeContext(parseRecord(text, image).parameters),
+  };
+}
+
+function formatToken(last: Found | undefined): string | undefined {
+  if (last === undefined) return undefined;
+  const { clusterId, pool, image } = last.place;
+  return Buffer.from(JSON.stringify([clusterId, pool, image])).toString('base64url');
+}
+
+function parseToken(token: string): Place {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    if (Array.isArray(value) && value.length === 3) {
+      const [clusterId, pool, image] = value as unknown[];
+      if (typeof clusterId === 'string' && typeof pool === 'string' && typeof image === 'string') return { clusterId, pool, image };
+    }
+  } catch {
+    // falls through to the one answer
+  }
+  throw new DriverError('ABORTED', 'starting_token is not one that ListVolumes gave out: start again without it');
+}

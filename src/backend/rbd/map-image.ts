@@ -1,0 +1,121 @@
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephPool, ImageHeader } from '../../ceph/client.js';
+import type { Clusters } from '../../ceph/clusters.js';
+import { isMultiNode, isReaderOnly } from '../../domain/capability.js';
+import { DriverError } from '../../domain/errors.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { StageInput } from '../backend.js';
+import { chooseMapper } from './choose-mapper.js';
+import type { ImagePools, OpenedPool } from './image-pools.js';
+import { type Mapper, type Mapping, optionsFor } from './mapper.js';
+import { imageSpec } from './rbd-program.js';
+import { formattedKey } from './volume-record.js';
+
+export interface MapImageDependencies {
+  readonly pools: ImagePools;
+  readonly mappers: readonly Mapper[];
+  readonly clusters: Clusters;
+}
+
+/** A mapped image with what staging it needs to know. */
+export interface StageTarget {
+  readonly device: string;
+  /** This call has mapped it, so this call unmaps it when it fails. */
+  readonly mappedNow: boolean;
+  /** @throws DriverError FAILED_PRECONDITION when the image was formatted before and only looks blank now. */
+  mayFormat(): boolean;
+  remember(key: string, value: string): Promise<void>;
+}
+
+/**
+ * Maps the image on this node, once: an existing mapping is used again.
+ * @throws DriverError NOT_FOUND (no such image), FAILED_PRECONDITION (in use elsewhere, no mapper fits).
+ */
+export async function mapImage(ctx: CallContext, deps: MapImageDependencies, input: StageInput): Promise<StageTarget> {
+  const { id, capability } = input;
+  const opened = await deps.pools.open(ctx, id, input.credentials);
+  const header = await findImage(ctx, opened.pool, input);
+  const readOnly = isReaderOnly(capability.mode);
+  const target = (mapping: Mapping, mappedNow: boolean): StageTarget => ({
+    device: mapping.device,
+    mappedNow,
+    mayFormat: () => mayFormat(header, input),
+    remember: async (key, value) => {
+      await opened.pool.images.setMetadata(ctx, header.id, new Map([[key, value]]));
+    },
+  });
+
+  const existing = await findMapping(deps.mappers, input);
+  if (existing !== undefined) {
+    if (existing.mapping.readOnly === readOnly) return target(existing.mapping, false);
+    // Left by a stage that was cut off; one that is in use refuses to be unmapped.
+    await existing.mapper.unmap(ctx, id, []);
+  }
+  if (!isMultiNode(capability.mode)) await refuseOtherNodes(ctx, opened, input);
+  const mapper = await chooseMapper(ctx, deps.mappers, input.context['mounter'] ?? 'auto', header.features);
+  const { access, connection } = opened;
+  const mapping = await mapper.map(ctx, {
+    id,
+    readOnly,
+    monitors: connection.monitors,
+    user: access.user,
+    key: access.key,
+    keyring: access.key === undefined ? connection.keyring : undefined,
+    features: header.features,
+    options: [
+      ...optionsFor(mapper.kind, deps.clusters.find(id.clusterId)?.mapOptions),
+      ...optionsFor(mapper.kind, input.context['mapOptions']),
+    ],
+  });
+  return target(mapping, true);
+}
+
+async function findImage(ctx: CallContext, pool: CephPool, input: StageInput): Promise<ImageHeader> {
+  const { id } = input;
+  try {
+    return await pool.images.header(ctx, id.image, [formattedKey]);
+  } catch (error) {
+    if (!isCephError(error, errno.ENOENT)) throw error;
+    const where = id.namespace === '' ? `pool "${id.pool}"` : `namespace "${id.namespace}" of pool "${id.pool}"`;
+    throw new DriverError(
+      'NOT_FOUND',
+      `image "${id.image}" is not in ${where} of cluster "${id.clusterId}": create it (rbd create), or correct the volume id in the PersistentVolume`,
+      { cause: error },
+    );
+  }
+}
+
+async function findMapping(mappers: readonly Mapper[], input: StageInput): Promise<{ mapper: Mapper; mapping: Mapping } | undefined> {
+  for (const mapper of mappers) {
+    const [mapping] = await mapper.find(input.id);
+    if (mapping !== undefined) return { mapper, mapping };
+  }
+  return undefined;
+}
+
+/** A volume for one node that a client on another node has open would be written by both. */
+async function refuseOtherNodes(ctx: CallContext, { connection, pool }: OpenedPool, input: StageInput): Promise<void> {
+  const own = hostOf(connection.address);
+  const watchers = await pool.images.watchers(ctx, input.id.image);
+  const foreign = watchers.map((watcher) => hostOf(watcher.address)).filter((host) => host !== own);
+  if (foreign.length === 0) return;
+  throw new DriverError(
+    'FAILED_PRECONDITION',
+    `image ${imageSpec(input.id)} is open on the node at ${[...new Set(foreign)].join(', ')} and access mode ${input.capability.mode} allows one node: unstage it there first; a node that was killed is forgotten after 30 s`,
+  );
+}
+
+/** The address without port and nonce: `v2:10.0.0.7:0/123` and `[::1]:0/5` both occur. */
+function hostOf(address: string): string {
+  return /(?:v[12]:)?(\[[0-9a-f:]+\]|[0-9.]+):[0-9]+\/[0-9]+/i.exec(address)?.[1] ?? address;
+}
+
+function mayFormat(header: ImageHeader, input: StageInput): boolean {
+  const before = header.metadata.get(formattedKey);
+  if (before === undefined) return true;
+  throw new DriverError(
+    'FAILED_PRECONDITION',
+    `image ${imageSpec(input.id)} was formatted ${before} by Cuttle before and shows no file system now: it is not formatted again; ` +
+      `look at it (rbd device map, fsck), restore it, or allow a new format with: rbd image-meta remove ${imageSpec(input.id)} ${formattedKey}`,
+  );
+}

@@ -1,0 +1,60 @@
+import type { RbdVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+
+export const mapperKinds = ['krbd', 'nbd', 'userspace'] as const;
+export type MapperKind = (typeof mapperKinds)[number];
+
+/** Values of the StorageClass parameter `mounter`. `rbd` and `rbd-nbd` are ceph-csi's names for krbd and nbd. */
+export const mounters = ['auto', ...mapperKinds, 'rbd', 'rbd-nbd'] as const;
+
+export interface MapRequest {
+  readonly id: RbdVolumeId;
+  readonly readOnly: boolean;
+  /** mon_host in Ceph's own form. */
+  readonly monitors: string;
+  readonly user: string;
+  /** undefined when the keyring that librados found serves the program as well. */
+  readonly key: Credentials['key'] | undefined;
+  readonly keyring: string | undefined;
+  readonly features: bigint;
+  /** For this mapper, as a StorageClass wrote it: separated by commas. */
+  readonly options: readonly string[];
+}
+
+export interface Mapping {
+  /** e.g. /dev/rbd0, /dev/nbd3, /dev/loop1 */
+  readonly device: string;
+  readonly readOnly: boolean;
+}
+
+/** One way to make a block device of an image. */
+export interface Mapper {
+  readonly kind: MapperKind;
+  /** Why this node can't map an image with these features this way; undefined when it can. */
+  objection(features: bigint): Promise<string | undefined>;
+  /** Mappings of the image that exist on this node, from the kernel's tables alone. */
+  find(id: RbdVolumeId): Promise<Mapping[]>;
+  /** Is this device the image? Takes no process and no cluster. */
+  isImage(device: string, id: RbdVolumeId): Promise<boolean>;
+  /** The caller has made sure that the image isn't mapped yet. @throws DriverError */
+  map(ctx: CallContext, request: MapRequest): Promise<Mapping>;
+  /** Idempotent; also clears what a mapping that was cut off has left. @throws DriverError FAILED_PRECONDITION when in use. */
+  unmap(ctx: CallContext, id: RbdVolumeId, options: readonly string[]): Promise<void>;
+}
+
+/**
+ * The options meant for one mapper: `krbd:a,b;nbd:c` names them, plain `a,b` is for krbd (ceph-csi's mapOptions syntax).
+ */
+export function optionsFor(kind: MapperKind, text: string | undefined): string[] {
+  const parts = (text ?? '').split(';').map((part) => {
+    const [head, ...rest] = part.split(':');
+    return head === 'krbd' || head === 'nbd' || head === 'userspace'
+      ? { kind: head, options: rest.join(':') }
+      : { kind: 'krbd', options: part };
+  });
+  return parts
+    .filter((part) => part.kind === kind)
+    .flatMap((part) => part.options.split(','))
+    .filter((option) => option !== '');
+}

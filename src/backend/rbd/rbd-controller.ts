@@ -1,0 +1,144 @@
+import type { Logger } from 'pino';
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephClient } from '../../ceph/client.js';
+import type { Clusters } from '../../ceph/clusters.js';
+import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
+import { maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
+import { DriverError, isDriverError } from '../../domain/errors.js';
+import type { VolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+import type { Capacity, ControllerBackend, CreateVolumeInput, StringMap, Volume, VolumePage, VolumePlan } from '../backend.js';
+import { planVolume } from './create-volume.js';
+import { hideImage } from './delete-volume.js';
+import { fileSystems } from './file-systems.js';
+import { ImagePools } from './image-pools.js';
+import { listVolumes } from './list-volumes.js';
+import { nodeContext, parseParameters } from './parameters.js';
+import { TrashPurger } from './trash-purger.js';
+import { parseRecord, recordKey } from './volume-record.js';
+
+export interface RbdControllerDependencies {
+  readonly clusters: Clusters;
+  readonly ceph: CephClient;
+  readonly log: Logger;
+}
+
+/** RBD images behind the Controller service. */
+export class RbdController implements ControllerBackend {
+  readonly kind = 'rbd';
+  readonly #pools: ImagePools;
+  readonly #purger: TrashPurger;
+  readonly #log: Logger;
+
+  constructor(deps: RbdControllerDependencies) {
+    this.#pools = new ImagePools(deps.clusters, deps.ceph);
+    this.#purger = new TrashPurger({ pools: this.#pools, log: deps.log });
+    this.#log = deps.log;
+  }
+
+  planVolume(input: CreateVolumeInput): VolumePlan {
+    const plan = planVolume(this.#pools, input);
+    return {
+      id: plan.id,
+      create: async (ctx) => {
+        const volume = await plan.create(ctx);
+        this.#purger.meet(plan.id, input.credentials);
+        return volume;
+      },
+    };
+  }
+
+  async deleteVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<void> {
+    if (this.#pools.clusters.find(id.clusterId) === undefined) {
+      // OK would make the orchestrator forget a volume that may well exist.
+      throw new DriverError(
+        'FAILED_PRECONDITION',
+        `the volume id names cluster "${id.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be deleted`,
+      );
+    }
+    try {
+      const { pool } = await this.#pools.open(ctx, id, credentials);
+      if (await hideImage(ctx, pool, id)) this.#purger.schedule(id, credentials);
+      else this.#purger.meet(id, credentials);
+    } catch (error) {
+      // The pool itself is gone, and with it the volume.
+      if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
+      throw error;
+    }
+  }
+
+  async findVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<Volume | undefined> {
+    try {
+      const { pool } = await this.#pools.open(ctx, id, credentials);
+      const header = await pool.images.header(ctx, id.image, [recordKey]);
+      const text = header.metadata.get(recordKey);
+      return { id, sizeBytes: header.sizeBytes, context: text === undefined ? {} : nodeContext(parseRecord(text, id.image).parameters) };
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  objection(capability: VolumeCapability): string | undefined {
+    const { access, mode } = capability;
+    if (access.type === 'block') return undefined;
+    if (access.fsType !== '' && !fileSystems.includes(access.fsType)) {
+      return `fs_type "${access.fsType}" is not supported for RBD images: use ${fileSystems.join(' or ')}`;
+    }
+    if (isMultiNode(mode) && !isReaderOnly(mode)) {
+      return `access mode ${mode} with a mounted file system would corrupt it, because ${access.fsType || 'ext4'} can't be written from two nodes: use volumeMode Block, or CephFS`;
+    }
+    return undefined;
+  }
+
+  async capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity> {
+    const places = await this.#placesFor(ctx, parameters);
+    const availableBytes = places.reduce((most, bytes) => (bytes > most ? bytes : most), 0n);
+    return { availableBytes, maximumVolumeBytes: maxVolumeBytes, minimumVolumeBytes: minVolumeBytes };
+  }
+
+  async listVolumes(ctx: CallContext, after: string, max: number): Promise<VolumePage> {
+    return listVolumes(ctx, this.#pools, after, max);
+  }
+
+  resumeBackgroundWork(): void {
+    void this.#resume().catch((error: unknown) => {
+      this.#log.info({ err: error }, 'what an earlier process left in the trash is looked for again on the first request of each pool');
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#purger.close();
+  }
+
+  async #resume(): Promise<void> {
+    const ctx: CallContext = { signal: AbortSignal.timeout(60_000), log: this.#log, requestId: 'resume' };
+    for (const cluster of this.#pools.clusters.all()) {
+      const connection = await this.#pools.connect(ctx, cluster.id);
+      for (const pool of await connection.poolsOfApplication(ctx, 'rbd')) {
+        this.#purger.meet({ clusterId: cluster.id, pool, namespace: cluster.rbdNamespace }, undefined);
+      }
+    }
+  }
+
+  /** With a StorageClass's parameters its pool, else every RBD pool: a volume fits where most is free. */
+  async #placesFor(ctx: CallContext, parameters: StringMap): Promise<bigint[]> {
+    if (parameters['pool'] === undefined && parameters['clusterID'] === undefined) {
+      const clusters = this.#pools.clusters.all();
+      const all = await Promise.all(clusters.map(async (cluster) => this.#availableBytes(ctx, cluster.id)));
+      return all.flatMap((pools) => [...pools.values()]);
+    }
+    const { clusterId, pool, dataPool } = parseParameters(parameters);
+    const pools = await this.#availableBytes(ctx, clusterId);
+    const available = pools.get(dataPool ?? pool);
+    if (available !== undefined) return [available];
+    throw new DriverError('INVALID_ARGUMENT', `pool "${dataPool ?? pool}" is no RBD pool of cluster "${clusterId}": correct the StorageClass, or run rbd pool init`);
+  }
+
+  async #availableBytes(ctx: CallContext, clusterId: string): Promise<Map<string, bigint>> {
+    const connection = await this.#pools.connect(ctx, clusterId);
+    const [tagged, capacities] = await Promise.all([connection.poolsOfApplication(ctx, 'rbd'), connection.poolCapacities(ctx)]);
+    return new Map(capacities.filter(({ name }) => tagged.includes(name)).map(({ name, availableBytes }) => [name, availableBytes]));
+  }
+}

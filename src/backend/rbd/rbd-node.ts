@@ -1,0 +1,167 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cleanupMountPoint, type MounterLike, mountPointOf, probePath, type SafeFormatAndMount } from 'mount-utils-ts';
+import type { CephClient } from '../../ceph/client.js';
+import type { Clusters } from '../../ceph/clusters.js';
+import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
+import { DriverError } from '../../domain/errors.js';
+import { formatVolumeId, type VolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import { asDriverError } from '../../platform/mount-failure.js';
+import type { NodeBackend, StagedVolume, StageInput } from '../backend.js';
+import { defaultFileSystem } from './file-systems.js';
+import { ImagePools } from './image-pools.js';
+import { mapImage, type StageTarget } from './map-image.js';
+import { type Mapper, optionsFor } from './mapper.js';
+import { checkNodeParameters } from './parameters.js';
+import { formattedKey } from './volume-record.js';
+
+/** The device of a staged block volume is bound to this file in the staging directory. */
+const deviceFile = 'device';
+const probeTimeoutMs = 3_000;
+
+export interface RbdNodeDependencies {
+  readonly clusters: Clusters;
+  readonly ceph: CephClient;
+  /** In the order in which `auto` tries them. */
+  readonly mappers: readonly Mapper[];
+  readonly mounter: MounterLike;
+  readonly formatter: SafeFormatAndMount;
+}
+
+/** RBD images behind the Node service. */
+export class RbdNode implements NodeBackend {
+  readonly kind = 'rbd';
+  readonly #deps: RbdNodeDependencies;
+  readonly #pools: ImagePools;
+
+  constructor(deps: RbdNodeDependencies) {
+    this.#deps = deps;
+    this.#pools = new ImagePools(deps.clusters, deps.ceph);
+  }
+
+  async stage(ctx: CallContext, input: StageInput): Promise<void> {
+    checkNodeParameters(input.context);
+    const readOnly = isReaderOnly(input.capability.mode);
+    if (await this.#alreadyStaged(ctx, input, readOnly)) return;
+    const target = await mapImage(ctx, { pools: this.#pools, mappers: this.#deps.mappers, clusters: this.#deps.clusters }, input);
+    try {
+      if (input.capability.access.type === 'block') await this.#bindDevice(ctx, target, input.stagingPath);
+      else await this.#mountDevice(ctx, target, input, readOnly);
+    } catch (error) {
+      if (target.mappedNow) await this.#unmap(ctx, input.id);
+      throw asDriverError(error);
+    }
+  }
+
+  async unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void> {
+    try {
+      await cleanupMountPoint(join(stagingPath, deviceFile), this.#deps.mounter, { probeTimeoutMs });
+      await this.#unmountStaging(stagingPath);
+    } catch (error) {
+      throw asDriverError(error);
+    }
+    await this.#unmap(ctx, id);
+  }
+
+  async staged(_ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
+    const table = await this.#deps.mounter.list();
+    const block = mountPointOf(join(stagingPath, deviceFile), table);
+    const mount = mountPointOf(stagingPath, table);
+    const entry = block ?? mount;
+    if (entry === undefined) return undefined;
+    // A bound device node shows as its path in devtmpfs, a file system by its source.
+    const device = block === undefined ? entry.source : `/dev${block.root}`;
+    if (!(await this.#isImage(device, id))) return undefined;
+    const readOnly = (await this.#mappings(id)).some((mapping) => mapping.device === device && mapping.readOnly);
+    return {
+      access: block === undefined ? 'mount' : 'block',
+      source: entry.mountPoint,
+      device,
+      readOnly: readOnly || (block === undefined && entry.mountOptions.includes('ro')),
+    };
+  }
+
+  /** @throws DriverError when something else is at the path, or the volume is there in another way. */
+  async #alreadyStaged(ctx: CallContext, input: StageInput, readOnly: boolean): Promise<boolean> {
+    const { id, stagingPath, capability } = input;
+    const staged = await this.staged(ctx, id, stagingPath);
+    if (staged === undefined) {
+      await this.#refuseForeignMount(stagingPath);
+      return false;
+    }
+    const alive = (await this.#mappings(id)).some((mapping) => mapping.device === staged.device);
+    if (!alive || (await probePath(staged.source, probeTimeoutMs)) !== 'present') {
+      ctx.log.warn({ device: staged.device }, 'the staged device no longer answers: staging anew');
+      await this.unstage(ctx, id, stagingPath);
+      return false;
+    }
+    if (staged.access === capability.access.type && staged.readOnly === readOnly) return true;
+    throw new DriverError(
+      'ALREADY_EXISTS',
+      `volume ${formatVolumeId(id)} is staged at ${stagingPath} as ${describe(staged.access, staged.readOnly)}, not as ${describe(capability.access.type, readOnly)}: unstage it first`,
+    );
+  }
+
+  async #refuseForeignMount(stagingPath: string): Promise<void> {
+    const foreign = mountPointOf(stagingPath, await this.#deps.mounter.list());
+    if (foreign === undefined) return;
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `staging_target_path ${stagingPath} has ${foreign.source} (${foreign.fsType}) mounted, which is not this volume: unmount it, or use another path`,
+    );
+  }
+
+  async #bindDevice(ctx: CallContext, target: StageTarget, stagingPath: string): Promise<void> {
+    await mkdir(stagingPath, { recursive: true, mode: 0o750 });
+    const file = join(stagingPath, deviceFile);
+    await writeFile(file, '', { mode: 0o600, flag: 'a' });
+    await this.#deps.mounter.bindMount(target.device, file, {}, { signal: ctx.signal });
+  }
+
+  async #mountDevice(ctx: CallContext, target: StageTarget, input: StageInput, readOnly: boolean): Promise<void> {
+    const { access } = input.capability as VolumeCapability & { access: { type: 'mount' } };
+    await mkdir(input.stagingPath, { recursive: true, mode: 0o750 });
+    const { formatted, fsType } = await this.#deps.formatter.formatAndMount(
+      {
+        device: target.device,
+        target: input.stagingPath,
+        fsType: access.fsType === '' ? defaultFileSystem : access.fsType,
+        mountOptions: access.mountFlags,
+        formatOptions: (input.context['mkfsOptions'] ?? '').split(/ +/).filter((option) => option !== ''),
+        readOnly,
+        allowFormat: async () => Promise.resolve(target.mayFormat()),
+        onFormatted: async () => target.remember(formattedKey, access.fsType === '' ? defaultFileSystem : access.fsType),
+      },
+      { signal: ctx.signal },
+    );
+    if (formatted) ctx.log.info({ device: target.device, fsType }, 'formatted a blank image');
+  }
+
+  async #unmountStaging(stagingPath: string): Promise<void> {
+    for (let layers = 0; layers < 8; layers++) {
+      if (mountPointOf(stagingPath, await this.#deps.mounter.list()) === undefined) return;
+      const state = await probePath(stagingPath, probeTimeoutMs);
+      if (state === 'present') await this.#deps.mounter.unmount(stagingPath);
+      else await this.#deps.mounter.unmountLazy(stagingPath);
+    }
+  }
+
+  async #unmap(ctx: CallContext, id: VolumeId): Promise<void> {
+    const options = this.#deps.clusters.find(id.clusterId)?.unmapOptions;
+    for (const mapper of this.#deps.mappers) await mapper.unmap(ctx, id, optionsFor(mapper.kind, options));
+  }
+
+  async #isImage(device: string, id: VolumeId): Promise<boolean> {
+    const answers = await Promise.all(this.#deps.mappers.map(async (mapper) => mapper.isImage(device, id)));
+    return answers.includes(true);
+  }
+
+  async #mappings(id: VolumeId) {
+    return (await Promise.all(this.#deps.mappers.map(async (mapper) => mapper.find(id)))).flat();
+  }
+}
+
+function describe(access: string, readOnly: boolean): string {
+  return `${readOnly ? 'read-only ' : ''}${access}`;
+}

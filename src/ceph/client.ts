@@ -1,0 +1,155 @@
+import type { CallContext } from '../platform/call-context.js';
+import type { Secret } from '../platform/secret.js';
+
+/** Where a cluster is and who connects to it. */
+export interface CephAccess {
+  readonly clusterId: string;
+  /** `mon_host` in Ceph's own form, e.g. `10.0.0.1,10.0.0.2` or `[v2:10.0.0.1:3300,v1:10.0.0.1:6789]`. */
+  readonly monitors?: string;
+  /** A ceph.conf to read. At least one of monitors and cephConf is set. */
+  readonly cephConf?: string;
+  /** Without the `client.` prefix. */
+  readonly user: string;
+  /** The cephx key; without one, the keyring that cephConf or Ceph's default search path names. */
+  readonly key?: Secret;
+  readonly keyring?: string;
+  readonly timeouts: CephTimeouts;
+}
+
+/** Every native call's own upper limit, in milliseconds (Ceph: client_mount_timeout, rados_mon_op_timeout, rados_osd_op_timeout). */
+export interface CephTimeouts {
+  readonly connectMs: number;
+  readonly monMs: number;
+  readonly osdMs: number;
+}
+
+/** A pool of connections: one per (cluster, user, key), closed when idle. */
+export interface CephClient {
+  /** @throws DriverError UNAVAILABLE (no monitor answers), UNAUTHENTICATED (key or user refused), INVALID_ARGUMENT. */
+  connect(ctx: CallContext, access: CephAccess): Promise<CephConnection>;
+  close(): Promise<void>;
+}
+
+export interface PoolCapacity {
+  readonly name: string;
+  /** Bytes that clients can still write, after replication (`ceph df`, MAX AVAIL). */
+  readonly availableBytes: bigint;
+}
+
+export interface CephConnection {
+  readonly clusterId: string;
+  /** mon_host as the library knows it, for programs that need it and for messages. */
+  readonly monitors: string;
+  /** This client's own address as the cluster sees it, e.g. `10.0.0.7:0/123`. */
+  readonly address: string;
+  readonly user: string;
+  /** The keyring files that the library looked into, separated by commas; '' when a key was given. */
+  readonly keyring: string;
+  fsid(ctx: CallContext): Promise<string>;
+  /** Runs a monitor command and returns its output. @throws CephError with the monitor's errno. */
+  monCommand(ctx: CallContext, command: Readonly<Record<string, unknown>>): Promise<string>;
+  poolCapacities(ctx: CallContext): Promise<PoolCapacity[]>;
+  /** Pools tagged with this application, e.g. `rbd` (`ceph osd pool application`). */
+  poolsOfApplication(ctx: CallContext, application: string): Promise<string[]>;
+  /** Opens a pool and namespace; handles are kept for the life of the connection. @throws CephError ENOENT. */
+  pool(ctx: CallContext, pool: string, namespace: string): Promise<CephPool>;
+}
+
+export interface CephPool {
+  readonly name: string;
+  readonly namespace: string;
+  readonly omap: RadosOmap;
+  readonly images: RbdImages;
+  /**
+   * Takes or renews an advisory lock on an object (`rados lock`); a crash gives it up after durationMs.
+   * @returns false when somebody else holds it.
+   */
+  lock(ctx: CallContext, object: string, name: string, cookie: string, durationMs: number): Promise<boolean>;
+  unlock(ctx: CallContext, object: string, name: string, cookie: string): Promise<void>;
+}
+
+/** Key-value pairs on one RADOS object, read by key, written by compound operations. */
+export interface RadosOmap {
+  /** Keys that are not there are left out; an object that is not there has none. */
+  get(ctx: CallContext, object: string, keys: readonly string[]): Promise<Map<string, string>>;
+  /** Up to max pairs after startAfter, in key order. */
+  list(ctx: CallContext, object: string, startAfter: string, max: number): Promise<Map<string, string>>;
+  /**
+   * Writes and removes in one atomic operation, only if every key in `expect` has the named value ('' = absent).
+   * @returns false, with nothing changed, when the expectation does not hold.
+   */
+  update(ctx: CallContext, object: string, change: OmapChange): Promise<boolean>;
+}
+
+export interface OmapChange {
+  readonly expect?: ReadonlyMap<string, string>;
+  readonly set?: ReadonlyMap<string, string>;
+  readonly remove?: readonly string[];
+}
+
+export interface ImageCreation {
+  readonly sizeBytes: bigint;
+  /** Feature bits (librbd.h, RBD_FEATURE_*). */
+  readonly features: bigint;
+  readonly dataPool?: string;
+  /** log2 of the object size. */
+  readonly order?: number;
+  readonly stripeUnitBytes?: bigint;
+  readonly stripeCount?: bigint;
+}
+
+/** What an image's header says, read in one round trip. */
+export interface ImageHeader {
+  readonly id: string;
+  readonly sizeBytes: bigint;
+  readonly features: bigint;
+  /** Those of the asked-for metadata keys that are set. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+export interface ImageLayout {
+  readonly order: number;
+  readonly stripeUnitBytes: bigint;
+  readonly stripeCount: bigint;
+  /** undefined when data lies in the image's own pool. */
+  readonly dataPool: string | undefined;
+}
+
+export interface ImageWatcher {
+  readonly address: string;
+}
+
+export interface TrashEntry {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** RBD images in one pool and namespace. Names and ids are those of `rbd info`. */
+export interface RbdImages {
+  /** Exclusive: @throws CephError EEXIST when the name is taken. */
+  create(ctx: CallContext, name: string, image: ImageCreation): Promise<void>;
+  /** The id that a name stands for. @throws CephError ENOENT. */
+  id(ctx: CallContext, name: string): Promise<string>;
+  /** @throws CephError ENOENT. */
+  header(ctx: CallContext, name: string, metadataKeys: readonly string[]): Promise<ImageHeader>;
+  headerById(ctx: CallContext, id: string, metadataKeys: readonly string[]): Promise<ImageHeader>;
+  layout(ctx: CallContext, name: string): Promise<ImageLayout>;
+  /** Names and ids after startAfter, in name order, at most max. */
+  list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>>;
+  /**
+   * Sets metadata on the image with this id. With `onlyIfAbsent`, nothing is written when that key is set already.
+   * @returns false in that case.
+   */
+  setMetadata(ctx: CallContext, id: string, values: ReadonlyMap<string, string>, onlyIfAbsent?: string): Promise<boolean>;
+  removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
+  resize(ctx: CallContext, name: string, sizeBytes: bigint): Promise<void>;
+  rename(ctx: CallContext, from: string, to: string): Promise<void>;
+  /** Removes the image and its data, object by object: slow for large images. @throws CephError EBUSY, ENOTEMPTY, ENOENT. */
+  remove(ctx: CallContext, name: string): Promise<void>;
+  watchers(ctx: CallContext, name: string): Promise<ImageWatcher[]>;
+  /** Out of sight, constant time. @throws CephError EBUSY when the image is open somewhere, ENOENT. */
+  moveToTrash(ctx: CallContext, name: string): Promise<void>;
+  listTrash(ctx: CallContext): Promise<TrashEntry[]>;
+  /** Frees the space of a trashed image. @throws CephError EBUSY, ENOENT, ENOTEMPTY. */
+  removeFromTrash(ctx: CallContext, id: string): Promise<void>;
+}

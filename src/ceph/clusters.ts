@@ -1,0 +1,75 @@
+import { DriverError } from '../domain/errors.js';
+import type { Credentials } from '../platform/credentials.js';
+import type { CephAccess, CephTimeouts } from './client.js';
+
+/** One cluster of the driver's configuration. */
+export interface ClusterDefinition {
+  readonly id: string;
+  readonly monitors?: string;
+  readonly cephConf?: string;
+  /** The user of requests that carry no secrets (ListVolumes, GetCapacity, background work); `admin` unless set. */
+  readonly user: string;
+  /** That user's key, or the keyring that holds it; without both, Ceph's own search path. */
+  readonly credentials?: Credentials;
+  readonly keyring?: string;
+  /** RADOS namespace for new RBD images; '' = none. */
+  readonly rbdNamespace: string;
+  /** Options of every mapping of this cluster's images, as the StorageClass parameter mapOptions writes them; '' = none. */
+  readonly mapOptions: string;
+  readonly unmapOptions: string;
+  readonly timeouts: CephTimeouts;
+}
+
+/** The clusters that the driver knows now; a reload of the configuration replaces them all at once. */
+export class Clusters {
+  #definitions: ReadonlyMap<string, ClusterDefinition>;
+
+  constructor(definitions: readonly ClusterDefinition[]) {
+    this.#definitions = byId(definitions);
+  }
+
+  replace(definitions: readonly ClusterDefinition[]): void {
+    this.#definitions = byId(definitions);
+  }
+
+  all(): readonly ClusterDefinition[] {
+    return [...this.#definitions.values()];
+  }
+
+  find(id: string): ClusterDefinition | undefined {
+    return this.#definitions.get(id);
+  }
+
+  /** @param id a StorageClass's clusterID; '' = the only one there is. @throws DriverError INVALID_ARGUMENT. */
+  require(id: string): ClusterDefinition {
+    const all = this.all();
+    const [only] = all;
+    if (id === '' && only !== undefined && all.length === 1) return only;
+    const found = this.#definitions.get(id);
+    if (found !== undefined) return found;
+    const known = all.map((cluster) => `"${cluster.id}"`).join(', ');
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      id === ''
+        ? `parameter clusterID is missing and the driver knows several clusters: name one of ${known}`
+        : `clusterID "${id}" is not a cluster of this driver: name one of ${known}, or add it to the driver's configuration`,
+    );
+  }
+}
+
+function byId(definitions: readonly ClusterDefinition[]): ReadonlyMap<string, ClusterDefinition> {
+  return new Map(definitions.map((definition) => [definition.id, definition]));
+}
+
+/** How to connect: with the request's credentials, else with the cluster's own. */
+export function accessTo(cluster: ClusterDefinition, credentials?: Credentials): CephAccess {
+  const where = {
+    clusterId: cluster.id,
+    ...(cluster.monitors === undefined ? {} : { monitors: cluster.monitors }),
+    ...(cluster.cephConf === undefined ? {} : { cephConf: cluster.cephConf }),
+    timeouts: cluster.timeouts,
+  };
+  const own = credentials ?? cluster.credentials;
+  if (own !== undefined) return { ...where, user: own.user, key: own.key };
+  return { ...where, user: cluster.user, ...(cluster.keyring === undefined ? {} : { keyring: cluster.keyring }) };
+}

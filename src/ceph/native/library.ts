@@ -1,0 +1,73 @@
+import koffi from 'koffi';
+import { DriverError } from '../../domain/errors.js';
+
+declare const pointer: unique symbol;
+/** An address inside a library, as koffi hands it out. */
+export interface Pointer {
+  readonly [pointer]: never;
+}
+
+/** A one-element array that a library writes a pointer into (koffi's `_Out_`). */
+export type PointerOut = [Pointer | null];
+
+export type NativeArgument = Pointer | PointerOut | string | number | bigint | boolean | Buffer | readonly string[] | null;
+
+export interface NativeFunction {
+  /** Runs in libuv's thread pool: for everything that may talk to the network. */
+  (...args: NativeArgument[]): Promise<number>;
+  /** Runs on this thread: only for calls that touch memory alone. */
+  sync: (...args: NativeArgument[]) => number;
+}
+
+export interface NativeLibrary {
+  readonly call: (prototype: string) => NativeFunction;
+  /** For functions that return an address. */
+  readonly callForPointer: (prototype: string) => (...args: NativeArgument[]) => Pointer;
+}
+
+/** @throws DriverError FAILED_PRECONDITION naming the Debian package when the library isn't installed. */
+export function loadLibrary(file: string, debianPackage: string): NativeLibrary {
+  let library: ReturnType<typeof koffi.load>;
+  try {
+    library = koffi.load(file);
+  } catch (error) {
+    throw new DriverError('FAILED_PRECONDITION', `${file} can't be loaded: install it (apt-get install ${debianPackage})`, {
+      cause: error,
+    });
+  }
+  return {
+    call: (prototype) => {
+      const native = library.func(prototype);
+      const invoke = async (...args: NativeArgument[]): Promise<number> =>
+        new Promise((resolve, reject) => {
+          native.async(...args, (error: Error | null, returned: unknown) => {
+            if (error === null) resolve(Number(returned));
+            else reject(error);
+          });
+        });
+      return Object.assign(invoke, { sync: (...args: NativeArgument[]) => Number(native(...args)) });
+    },
+    callForPointer: (prototype) => {
+      const native = library.func(prototype);
+      return (...args) => native(...args) as Pointer;
+    },
+  };
+}
+
+/** Copies length bytes from an address. */
+export function readBytes(address: Pointer, length: number): Buffer {
+  if (length === 0) return Buffer.alloc(0);
+  return Buffer.from(koffi.decode(address, koffi.array('uint8_t', length, 'Typed')) as Uint8Array);
+}
+
+/** The zero-terminated string at an address. */
+export function readCString(address: Pointer): string {
+  return koffi.decode(address, 'char', -1) as string;
+}
+
+/** What a library wrote into a PointerOut. */
+export function written(out: PointerOut): Pointer {
+  const value = out[0];
+  if (value === null) throw new DriverError('INTERNAL', 'a Ceph library reported success and returned no handle');
+  return value;
+}

@@ -1,0 +1,47 @@
+import { loadLibrary } from './library.js';
+
+/** librbd's C interface (rbd/librbd.h), the part that Cuttle calls. */
+export type Librbd = ReturnType<typeof loadLibrbd>;
+
+let loaded: Librbd | undefined;
+
+export function librbd(): Librbd {
+  loaded ??= loadLibrbd();
+  return loaded;
+}
+
+/** librbd.h: enum of rbd_image_options_set_*. */
+export const imageOption = {
+  features: 1,
+  order: 2,
+  stripeUnit: 3,
+  stripeCount: 4,
+  dataPool: 10,
+} as const;
+
+function loadLibrbd() {
+  const { call } = loadLibrary('librbd.so.1', 'librbd1');
+  return {
+    createOptions: call('void rbd_image_options_create(_Out_ void **options)'),
+    destroyOptions: call('void rbd_image_options_destroy(void *options)'),
+    setOptionUint64: call('int rbd_image_options_set_uint64(void *options, int option, uint64_t value)'),
+    setOptionString: call('int rbd_image_options_set_string(void *options, int option, const char *value)'),
+    create: call('int rbd_create4(void *io, const char *name, uint64_t size, void *options)'),
+    open: call('int rbd_open(void *io, const char *name, _Out_ void **image, const char *snapshot)'),
+    openReadOnly: call('int rbd_open_read_only(void *io, const char *name, _Out_ void **image, const char *snapshot)'),
+    close: call('int rbd_close(void *image)'),
+    resize: call('int rbd_resize(void *image, uint64_t size)'),
+    stat: call('int rbd_stat(void *image, void *info, size_t length)'),
+    stripeUnit: call('int rbd_get_stripe_unit(void *image, void *value)'),
+    stripeCount: call('int rbd_get_stripe_count(void *image, void *value)'),
+    dataPoolId: call('int64_t rbd_get_data_pool_id(void *image)'),
+    rename: call('int rbd_rename(void *io, const char *from, const char *to)'),
+    remove: call('int rbd_remove(void *io, const char *name)'),
+    trashMove: call('int rbd_trash_move(void *io, const char *name, uint64_t delaySeconds)'),
+    trashRemove: call('int rbd_trash_remove(void *io, const char *id, bool force)'),
+    trashList: call('int rbd_trash_list(void *io, void *entries, void *count)'),
+    trashListCleanup: call('void rbd_trash_list_cleanup(void *entries, size_t count)'),
+    watchersList: call('int rbd_watchers_list(void *image, void *watchers, void *count)'),
+    watchersListCleanup: call('void rbd_watchers_list_cleanup(void *watchers, size_t count)'),
+  };
+}

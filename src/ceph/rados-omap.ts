@@ -1,0 +1,102 @@
+import type { CallContext } from '../platform/call-context.js';
+import { cephError, errno } from './ceph-error.js';
+import type { OmapChange, RadosOmap } from './client.js';
+import { type Pointer, type PointerOut, readBytes, readCString, written } from './native/library.js';
+import { librados } from './native/librados.js';
+import type { PoolHandle } from './rados-pool.js';
+
+const compareEqual = 1; // rados_types.h, LIBRADOS_CMPXATTR_OP_EQ
+
+/** Object maps of one pool, each call one compound operation (librados.h, "Object Operations"). */
+export class OmapObjects implements RadosOmap {
+  readonly #handle: PoolHandle;
+
+  constructor(handle: PoolHandle) {
+    this.#handle = handle;
+  }
+
+  async get(ctx: CallContext, object: string, keys: readonly string[]): Promise<Map<string, string>> {
+    return this.#read(ctx, object, (op, iterator, result) => {
+      librados().readOpOmapGet.sync(op, keys, keys.length, iterator, result);
+    });
+  }
+
+  async list(ctx: CallContext, object: string, startAfter: string, max: number): Promise<Map<string, string>> {
+    const more = Buffer.alloc(1);
+    return this.#read(ctx, object, (op, iterator, result) => {
+      librados().readOpOmapList.sync(op, startAfter, '', max, iterator, more, result);
+    });
+  }
+
+  async update(ctx: CallContext, object: string, change: OmapChange): Promise<boolean> {
+    const call = this.#handle.describe(`write the object map of ${this.#handle.name}/${object}`);
+    return this.#handle.lane.run(ctx, call, async () => {
+      const rados = librados();
+      const op = rados.createWriteOp();
+      try {
+        for (const [key, value] of change.expect ?? []) {
+          const bytes = Buffer.from(value, 'utf8');
+          rados.writeOpOmapCompare.sync(op, key, compareEqual, bytes, bytes.length, null);
+        }
+        if (change.remove !== undefined && change.remove.length > 0) {
+          rados.writeOpOmapRemove.sync(op, change.remove, change.remove.length);
+        }
+        addPairs(op, change.set ?? new Map());
+        const returned = await rados.writeOpOperate(op, this.#handle.io, object, null, 0);
+        if (returned === -errno.ECANCELED) return false;
+        // Comparing or removing on an object that isn't there: nothing is there to hold or to remove.
+        if (returned === -errno.ENOENT) return change.expect === undefined || change.expect.size === 0;
+        if (returned < 0) throw cephError(returned, call);
+        return true;
+      } finally {
+        rados.releaseWriteOp.sync(op);
+      }
+    });
+  }
+
+  async #read(
+    ctx: CallContext,
+    object: string,
+    prepare: (op: Pointer, iterator: PointerOut, result: Buffer) => void,
+  ): Promise<Map<string, string>> {
+    const call = this.#handle.describe(`read the object map of ${this.#handle.name}/${object}`);
+    return this.#handle.lane.run(ctx, call, async () => {
+      const rados = librados();
+      const op = rados.createReadOp();
+      const iterator: PointerOut = [null];
+      // The library writes into it when the operation completes: it has to outlive the call.
+      const result = Buffer.alloc(4);
+      try {
+        prepare(op, iterator, result);
+        const returned = await rados.readOpOperate(op, this.#handle.io, object, 0);
+        const status = returned < 0 ? returned : result.readInt32LE();
+        if (status === -errno.ENOENT) return new Map();
+        if (status < 0) throw cephError(status, call);
+        return collect(written(iterator));
+      } finally {
+        if (iterator[0] !== null) rados.omapEnd.sync(iterator[0]);
+        rados.releaseReadOp.sync(op);
+      }
+    });
+  }
+}
+
+function addPairs(op: Pointer, pairs: ReadonlyMap<string, string>): void {
+  if (pairs.size === 0) return;
+  const values = [...pairs.values()];
+  const lengths = Buffer.alloc(8 * values.length);
+  values.forEach((value, i) => lengths.writeBigUInt64LE(BigInt(Buffer.byteLength(value)), 8 * i));
+  librados().writeOpOmapSet.sync(op, [...pairs.keys()], values, lengths, values.length);
+}
+
+function collect(iterator: Pointer): Map<string, string> {
+  const pairs = new Map<string, string>();
+  for (;;) {
+    const key: PointerOut = [null];
+    const value: PointerOut = [null];
+    const length = [0];
+    librados().omapNext.sync(iterator, key, value, length as unknown as PointerOut);
+    if (key[0] === null) return pairs;
+    pairs.set(readCString(key[0]), value[0] === null ? '' : readBytes(value[0], length[0] ?? 0).toString('utf8'));
+  }
+}

@@ -1,0 +1,62 @@
+import type { Capacity, ControllerBackend, CreateVolumeInput, StringMap, Volume, VolumePage } from '../backend/backend.js';
+import type { BackendKind } from '../domain/backend-kind.js';
+import type { VolumeCapability } from '../domain/capability.js';
+import type { VolumeId } from '../domain/volume-id.js';
+import type { CallContext } from '../platform/call-context.js';
+import type { Credentials } from '../platform/credentials.js';
+import type { KeyedLock } from '../platform/keyed-lock.js';
+import { createVolume } from './create-volume.js';
+import { deleteVolume } from './delete-volume.js';
+import { getCapacity } from './get-capacity.js';
+import { listVolumes } from './list-volumes.js';
+import { validateVolumeCapabilities } from './validate-volume-capabilities.js';
+
+export interface DeleteVolumeInput {
+  /** undefined for an id that Cuttle can't have given out. */
+  readonly id: VolumeId | undefined;
+  readonly credentials: Credentials | undefined;
+}
+
+export interface ValidateInput {
+  readonly id: VolumeId | undefined;
+  readonly idText: string;
+  readonly capabilities: readonly VolumeCapability[];
+  /** The volume context that the caller holds; empty when it gives none. */
+  readonly context: StringMap;
+  readonly credentials: Credentials | undefined;
+}
+
+export interface GetCapacityInput {
+  readonly parameters: StringMap;
+  readonly capabilities: readonly VolumeCapability[];
+}
+
+export interface ListVolumesInput {
+  readonly maxEntries: number;
+  readonly startingToken: string;
+}
+
+/** The Controller service in domain terms: what csi/ calls, one function per RPC. */
+export interface ControllerService {
+  createVolume(ctx: CallContext, input: CreateVolumeInput): Promise<Volume>;
+  deleteVolume(ctx: CallContext, input: DeleteVolumeInput): Promise<void>;
+  /** The reason why the volume can't be used in all of these ways; undefined when it can. */
+  validateVolumeCapabilities(ctx: CallContext, input: ValidateInput): Promise<string | undefined>;
+  getCapacity(ctx: CallContext, input: GetCapacityInput): Promise<Capacity>;
+  listVolumes(ctx: CallContext, input: ListVolumesInput): Promise<VolumePage>;
+}
+
+export interface ControllerDependencies {
+  readonly backends: ReadonlyMap<BackendKind, ControllerBackend>;
+  readonly lock: KeyedLock;
+}
+
+export function controllerService(deps: ControllerDependencies): ControllerService {
+  return {
+    createVolume: async (ctx, input) => createVolume(ctx, deps, input),
+    deleteVolume: async (ctx, input) => deleteVolume(ctx, deps, input),
+    validateVolumeCapabilities: async (ctx, input) => validateVolumeCapabilities(ctx, deps, input),
+    getCapacity: async (ctx, input) => getCapacity(ctx, deps, input),
+    listVolumes: async (ctx, input) => listVolumes(ctx, deps, input),
+  };
+}

@@ -1,0 +1,79 @@
+import type { Volume } from '../backend/backend.js';
+import type { ControllerService } from '../controller/controller-service.js';
+import { formatVolumeId } from '../domain/volume-id.js';
+import { csi } from './gen/csi.js';
+import { google as wrappers } from './gen/google/protobuf/wrappers.js';
+import type { RpcHandler } from './rpc.js';
+import { readCreateVolume, readDeleteVolume, readGetCapacity, readListVolumes, readValidate } from './validate/controller.js';
+
+const { Type } = csi.v1.ControllerServiceCapability.RPC;
+
+/** What the driver can do today; csi-sanity tests each of them. */
+const capabilities = [
+  Type.CREATE_DELETE_VOLUME,
+  Type.LIST_VOLUMES,
+  Type.GET_CAPACITY,
+  Type.SINGLE_NODE_MULTI_WRITER,
+];
+
+/** Messages to domain inputs and back; nothing else happens here. */
+export function controllerHandlers(service: ControllerService): Record<string, RpcHandler> {
+  return {
+    CreateVolume: async (ctx, request) =>
+      new csi.v1.CreateVolumeResponse({
+        volume: volumeMessage(await service.createVolume(ctx, readCreateVolume(request as csi.v1.CreateVolumeRequest))),
+      }),
+
+    DeleteVolume: async (ctx, request) => {
+      await service.deleteVolume(ctx, readDeleteVolume(request as csi.v1.DeleteVolumeRequest));
+      return new csi.v1.DeleteVolumeResponse();
+    },
+
+    ValidateVolumeCapabilities: async (ctx, request) => {
+      const message = request as csi.v1.ValidateVolumeCapabilitiesRequest;
+      const objection = await service.validateVolumeCapabilities(ctx, readValidate(message));
+      if (objection !== undefined) return new csi.v1.ValidateVolumeCapabilitiesResponse({ message: objection });
+      return new csi.v1.ValidateVolumeCapabilitiesResponse({
+        confirmed: new csi.v1.ValidateVolumeCapabilitiesResponse.Confirmed({
+          volume_context: message.volume_context,
+          volume_capabilities: message.volume_capabilities,
+          parameters: message.parameters,
+        }),
+      });
+    },
+
+    GetCapacity: async (ctx, request) => {
+      const capacity = await service.getCapacity(ctx, readGetCapacity(request as csi.v1.GetCapacityRequest));
+      return new csi.v1.GetCapacityResponse({
+        available_capacity: capacity.availableBytes.toString(),
+        maximum_volume_size: new wrappers.protobuf.Int64Value({ value: capacity.maximumVolumeBytes.toString() }),
+        minimum_volume_size: new wrappers.protobuf.Int64Value({ value: capacity.minimumVolumeBytes.toString() }),
+      });
+    },
+
+    ListVolumes: async (ctx, request) => {
+      const page = await service.listVolumes(ctx, readListVolumes(request as csi.v1.ListVolumesRequest));
+      return new csi.v1.ListVolumesResponse({
+        entries: page.volumes.map((volume) => new csi.v1.ListVolumesResponse.Entry({ volume: volumeMessage(volume) })),
+        next_token: page.next ?? '',
+      });
+    },
+
+    ControllerGetCapabilities: async () =>
+      Promise.resolve(
+        new csi.v1.ControllerGetCapabilitiesResponse({
+          capabilities: capabilities.map(
+            (type) => new csi.v1.ControllerServiceCapability({ rpc: new csi.v1.ControllerServiceCapability.RPC({ type }) }),
+          ),
+        }),
+      ),
+  };
+}
+
+function volumeMessage(volume: Volume): csi.v1.Volume {
+  return new csi.v1.Volume({
+    volume_id: formatVolumeId(volume.id),
+    capacity_bytes: volume.sizeBytes.toString(),
+    volume_context: new Map(Object.entries(volume.context)),
+  });
+}

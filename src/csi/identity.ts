@@ -1,0 +1,28 @@
+import { csi } from './gen/csi.js';
+import { google as wrappers } from './gen/google/protobuf/wrappers.js';
+import type { RpcHandler } from './rpc.js';
+
+export interface IdentityOptions {
+  readonly driverName: string;
+  readonly version: string;
+  readonly servesController: boolean;
+  /** Cheap, and true as soon as RPCs are served; a cluster that is down does not make the driver unready. */
+  readonly ready: () => boolean;
+}
+
+export function identityHandlers(options: IdentityOptions): Record<string, RpcHandler> {
+  const { Type } = csi.v1.PluginCapability.Service;
+  return {
+    GetPluginInfo: async () =>
+      Promise.resolve(new csi.v1.GetPluginInfoResponse({ name: options.driverName, vendor_version: options.version })),
+    GetPluginCapabilities: async () =>
+      Promise.resolve(
+        new csi.v1.GetPluginCapabilitiesResponse({
+          capabilities: options.servesController
+            ? [new csi.v1.PluginCapability({ service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }) })]
+            : [],
+        }),
+      ),
+    Probe: async () => Promise.resolve(new csi.v1.ProbeResponse({ ready: new wrappers.protobuf.BoolValue({ value: options.ready() }) })),
+  };
+}

@@ -1,0 +1,57 @@
+import type { CreateVolumeInput } from '../../backend/backend.js';
+import type { DeleteVolumeInput, GetCapacityInput, ListVolumesInput, ValidateInput } from '../../controller/controller-service.js';
+import type { CapacityRange } from '../../domain/capacity.js';
+import { parseVolumeId } from '../../domain/volume-id.js';
+import type { csi } from '../gen/csi.js';
+import { readCapabilities } from './capabilities.js';
+import { readCredentials } from './credentials.js';
+import { invalid, readInt64, readMap, requireId, requireName } from './fields.js';
+
+export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVolumeInput {
+  const name = requireName(request.name);
+  if (request.volume_content_source !== undefined) {
+    throw invalid('volume_content_source is set: this driver does not make volumes from snapshots or volumes yet and does not advertise it');
+  }
+  if (request.mutable_parameters.size > 0) {
+    throw invalid('mutable_parameters is set, which this driver does not advertise: leave the VolumeAttributesClass out');
+  }
+  return {
+    name,
+    capacity: readRange(request.capacity_range),
+    capabilities: readCapabilities('volume_capabilities', request.volume_capabilities),
+    parameters: readMap('parameters', request.parameters),
+    credentials: readCredentials(request.secrets),
+  };
+}
+
+export function readDeleteVolume(request: csi.v1.DeleteVolumeRequest): DeleteVolumeInput {
+  return { id: parseVolumeId(requireId(request.volume_id)), credentials: readCredentials(request.secrets) };
+}
+
+export function readValidate(request: csi.v1.ValidateVolumeCapabilitiesRequest): ValidateInput {
+  return {
+    idText: requireId(request.volume_id),
+    id: parseVolumeId(request.volume_id),
+    capabilities: readCapabilities('volume_capabilities', request.volume_capabilities),
+    context: readMap('volume_context', request.volume_context),
+    credentials: readCredentials(request.secrets),
+  };
+}
+
+export function readGetCapacity(request: csi.v1.GetCapacityRequest): GetCapacityInput {
+  const capabilities = request.volume_capabilities;
+  return {
+    parameters: readMap('parameters', request.parameters),
+    capabilities: capabilities.length === 0 ? [] : readCapabilities('volume_capabilities', capabilities),
+  };
+}
+
+export function readListVolumes(request: csi.v1.ListVolumesRequest): ListVolumesInput {
+  if (request.max_entries < 0) throw invalid(`max_entries is ${request.max_entries}: use a positive number, or 0 for all`);
+  return { maxEntries: request.max_entries, startingToken: request.starting_token };
+}
+
+function readRange(range: csi.v1.CapacityRange | undefined): CapacityRange | undefined {
+  if (range === undefined) return undefined;
+  return { requiredBytes: readInt64(range.required_bytes), limitBytes: readInt64(range.limit_bytes) };
+}

@@ -1,0 +1,120 @@
+import { mkdir } from 'node:fs/promises';
+import { Mounter, SafeFormatAndMount } from 'mount-utils-ts';
+import type { Logger } from 'pino';
+import type { ControllerBackend, NodeBackend } from './backend/backend.js';
+import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
+import { NbdMapper } from './backend/rbd/nbd-mapper.js';
+import { RbdController } from './backend/rbd/rbd-controller.js';
+import { RbdNode } from './backend/rbd/rbd-node.js';
+import { UserspaceMapper } from './backend/rbd/userspace-mapper.js';
+import { Clusters } from './ceph/clusters.js';
+import type { CephClient } from './ceph/client.js';
+import { ConnectionPool } from './ceph/connection-pool.js';
+import { hostCluster, readClusterFile } from './config/cluster-file.js';
+import { helpText, parseCommand, type ServeOptions } from './config/options.js';
+import { watchClusters } from './config/watch-clusters.js';
+import { controllerService } from './controller/controller-service.js';
+import { controllerHandlers } from './csi/controller-handlers.js';
+import { identityHandlers } from './csi/identity.js';
+import { nodeHandlers } from './csi/node-handlers.js';
+import { CsiServer } from './csi/server.js';
+import { socketPathOf } from './csi/socket.js';
+import type { BackendKind } from './domain/backend-kind.js';
+import { isDriverError } from './domain/errors.js';
+import { nodeService } from './node/node-service.js';
+import { localDaemons } from './platform/daemons.js';
+import { runProgram } from './platform/exec.js';
+import { KeyedLock } from './platform/keyed-lock.js';
+import { createLogger } from './platform/logger.js';
+import { createMetrics, serveMetrics } from './platform/metrics.js';
+import { version } from './version.js';
+
+/** The program. @returns the exit code: 0, 1 (it failed while serving), 2 (it was called wrongly or can't start). */
+export async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  try {
+    const command = parseCommand(args, environment);
+    switch (command.name) {
+      case 'help':
+        process.stdout.write(helpText());
+        return 0;
+      case 'version':
+        process.stdout.write(`${version}\n`);
+        return 0;
+      case 'serve':
+        await serve(command.options, environment);
+        return 0;
+    }
+  } catch (error) {
+    if (!isDriverError(error)) throw error;
+    process.stderr.write(`cuttle: ${error.message}\n`);
+    return 2;
+  }
+}
+
+async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Promise<void> {
+  const log = createLogger(options.logLevel);
+  const socketPath = socketPathOf(options.endpoint);
+  const definitions = options.configFile === undefined ? [hostCluster(environment)] : await readClusterFile(options.configFile);
+  const clusters = new Clusters(definitions);
+  const watch = options.configFile === undefined ? undefined : watchClusters(options.configFile, definitions, clusters, log);
+  const ceph = new ConnectionPool({ log });
+  const metrics = createMetrics(version);
+  const metricsServer = options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
+
+  const controllers = options.role === 'node' ? undefined : controllerBackends(options, clusters, ceph, log);
+  const nodes = options.role === 'controller' ? undefined : await nodeBackends(options, clusters, ceph);
+  // Controller and node speak of the same volumes: in one process they share the lock.
+  const lock = new KeyedLock();
+  const server: CsiServer = new CsiServer({
+    socketPath,
+    log,
+    metrics,
+    identity: identityHandlers({
+      driverName: options.driverName,
+      version,
+      servesController: controllers !== undefined,
+      ready: () => !server.draining,
+    }),
+    controller: controllers === undefined ? undefined : controllerHandlers(controllerService({ backends: controllers, lock })),
+    node: nodes === undefined ? undefined : nodeHandlers(nodeService({ backends: nodes.backends, lock, mounter: nodes.mounter }), options.nodeId),
+  });
+  const signalled = untilSignal(() => void watch?.reload());
+  await server.listen();
+  log.info({ version, role: options.role, endpoint: options.endpoint, clusters: definitions.map((cluster) => cluster.id) }, 'serving');
+  for (const backend of controllers?.values() ?? []) backend.resumeBackgroundWork();
+
+  const signal = await signalled;
+  log.info({ signal }, 'shutting down');
+  watch?.stop();
+  await server.drain(options.shutdownGraceMs);
+  for (const backend of controllers?.values() ?? []) await backend.close();
+  await ceph.close();
+  metricsServer?.close();
+  log.info('stopped');
+}
+
+function controllerBackends(options: ServeOptions, clusters: Clusters, ceph: CephClient, log: Logger): Map<BackendKind, ControllerBackend> {
+  const make = { rbd: () => new RbdController({ clusters, ceph, log }) } satisfies Record<BackendKind, () => ControllerBackend>;
+  return new Map(options.backends.map((kind) => [kind, make[kind]()]));
+}
+
+async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: CephClient) {
+  await mkdir(options.runDir, { recursive: true, mode: 0o700 });
+  const exec = runProgram;
+  const mounter = new Mounter({ exec });
+  const mappers = [
+    new KrbdMapper({ exec }),
+    new NbdMapper({ exec }),
+    new UserspaceMapper({ exec, mounter, daemons: localDaemons, runDir: options.runDir }),
+  ];
+  const formatter = new SafeFormatAndMount({ mounter, exec });
+  const make = { rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }) } satisfies Record<BackendKind, () => NodeBackend>;
+  return { mounter, backends: new Map(options.backends.map((kind) => [kind, make[kind]()])) };
+}
+
+async function untilSignal(onHangUp: () => void): Promise<NodeJS.Signals> {
+  process.on('SIGHUP', onHangUp);
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { resolve(signal); });
+  });
+}

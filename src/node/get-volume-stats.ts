@@ -1,0 +1,46 @@
+import { stat, statfs } from 'node:fs/promises';
+import { deviceSizeBytes, mountPointOf, probePath } from 'mount-utils-ts';
+import { DriverError } from '../domain/errors.js';
+import type { CallContext } from '../platform/call-context.js';
+import { withDeadline } from '../platform/deadline.js';
+import type { NodeDependencies, StatsInput } from './node-service.js';
+
+/** Bytes or inodes, as CSI's VolumeUsage has them. */
+export interface VolumeUsage {
+  readonly unit: 'BYTES' | 'INODES';
+  readonly total: bigint;
+  readonly used: bigint;
+  readonly available: bigint;
+}
+
+const probeTimeoutMs = 5_000;
+
+/**
+ * What df shows of a published or staged volume; a block device's size. Never waits for a mount that hangs.
+ * @throws DriverError NOT_FOUND, UNAVAILABLE (the mount doesn't answer).
+ */
+export async function getVolumeStats(ctx: CallContext, deps: NodeDependencies, input: StatsInput): Promise<VolumeUsage[]> {
+  const { id, idText, volumePath } = input;
+  const entry = mountPointOf(volumePath, await deps.mounter.list());
+  if (id === undefined || entry === undefined) {
+    throw new DriverError('NOT_FOUND', `volume "${idText}" is not at volume_path ${volumePath}: nothing is mounted there`);
+  }
+  const state = await probePath(volumePath, probeTimeoutMs);
+  if (state !== 'present') {
+    ctx.log.warn({ volumePath, state }, 'the mount does not answer');
+    throw new DriverError(
+      state === 'absent' ? 'NOT_FOUND' : 'UNAVAILABLE',
+      `the mount at volume_path ${volumePath} is ${state}: the cluster or the process that serves it is gone; it is made again when the volume is staged and published anew`,
+    );
+  }
+  const found = await stat(volumePath);
+  if (found.isBlockDevice()) {
+    const total = await deviceSizeBytes(volumePath);
+    return [{ unit: 'BYTES', total, used: 0n, available: 0n }];
+  }
+  const fs = await withDeadline(statfs(volumePath, { bigint: true }), probeTimeoutMs, `statfs ${volumePath}`);
+  return [
+    { unit: 'BYTES', total: fs.blocks * fs.bsize, used: (fs.blocks - fs.bfree) * fs.bsize, available: fs.bavail * fs.bsize },
+    { unit: 'INODES', total: fs.files, used: fs.files - fs.ffree, available: fs.ffree },
+  ];
+}

@@ -1,0 +1,71 @@
+import type { MounterLike } from 'mount-utils-ts';
+import type { NodeBackend, StageInput } from '../backend/backend.js';
+import type { BackendKind } from '../domain/backend-kind.js';
+import type { VolumeCapability } from '../domain/capability.js';
+import { DriverError } from '../domain/errors.js';
+import type { VolumeId } from '../domain/volume-id.js';
+import type { CallContext } from '../platform/call-context.js';
+import type { KeyedLock } from '../platform/keyed-lock.js';
+import { getVolumeStats, type VolumeUsage } from './get-volume-stats.js';
+import { publishVolume } from './publish-volume.js';
+import { stageVolume } from './stage-volume.js';
+import { unpublishVolume } from './unpublish-volume.js';
+import { unstageVolume } from './unstage-volume.js';
+
+export interface UnstageInput {
+  /** undefined for an id that Cuttle can't have given out. */
+  readonly id: VolumeId | undefined;
+  readonly idText: string;
+  readonly stagingPath: string;
+}
+
+export interface PublishInput {
+  readonly id: VolumeId;
+  readonly stagingPath: string;
+  readonly targetPath: string;
+  readonly capability: VolumeCapability;
+  readonly readOnly: boolean;
+}
+
+export interface UnpublishInput {
+  readonly idText: string;
+  readonly targetPath: string;
+}
+
+export interface StatsInput {
+  readonly id: VolumeId | undefined;
+  readonly idText: string;
+  readonly volumePath: string;
+}
+
+/** The Node service in domain terms: what csi/ calls, one function per RPC. */
+export interface NodeService {
+  stageVolume(ctx: CallContext, input: StageInput): Promise<void>;
+  unstageVolume(ctx: CallContext, input: UnstageInput): Promise<void>;
+  publishVolume(ctx: CallContext, input: PublishInput): Promise<void>;
+  unpublishVolume(ctx: CallContext, input: UnpublishInput): Promise<void>;
+  getVolumeStats(ctx: CallContext, input: StatsInput): Promise<VolumeUsage[]>;
+}
+
+export interface NodeDependencies {
+  readonly backends: ReadonlyMap<BackendKind, NodeBackend>;
+  readonly lock: KeyedLock;
+  readonly mounter: MounterLike;
+}
+
+export function nodeService(deps: NodeDependencies): NodeService {
+  return {
+    stageVolume: async (ctx, input) => stageVolume(ctx, deps, input),
+    unstageVolume: async (ctx, input) => unstageVolume(ctx, deps, input),
+    publishVolume: async (ctx, input) => publishVolume(ctx, deps, input),
+    unpublishVolume: async (ctx, input) => unpublishVolume(ctx, deps, input),
+    getVolumeStats: async (ctx, input) => getVolumeStats(ctx, deps, input),
+  };
+}
+
+/** @throws DriverError FAILED_PRECONDITION when the volume's backend is not enabled here. */
+export function backendOf(deps: NodeDependencies, id: VolumeId): NodeBackend {
+  const backend = deps.backends.get(id.backend);
+  if (backend !== undefined) return backend;
+  throw new DriverError('FAILED_PRECONDITION', `the volume id is one of backend "${id.backend}", which this node does not serve: enable it by --backends`);
+}

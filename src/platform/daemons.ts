@@ -1,0 +1,91 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { DriverError } from '../domain/errors.js';
+import type { Secret } from './secret.js';
+
+/** A program that carries data and outlives the plugin process, such as qemu-storage-daemon. */
+export interface DaemonStart {
+  readonly program: string;
+  /** It must put itself into the background when it is ready (e.g. --daemonize): its parent's exit means "serving". */
+  readonly args: readonly string[];
+  /** Readable by the program as /dev/fd/3, once; never a file, so nothing is left behind by a crash. */
+  readonly secret?: Secret;
+  readonly timeoutMs: number;
+}
+
+/** Where such programs run. One interface, because in a cluster they must not end with the plugin's container. */
+export interface DaemonHost {
+  /** Returns when the daemon serves. @throws DriverError INTERNAL with the end of its error output. */
+  start(daemon: DaemonStart): Promise<void>;
+  /** Processes of this program that have `argument` as part of an argument; found in /proc, no pid files. */
+  find(program: string, argument: string): Promise<number[]>;
+  /** SIGTERM, then SIGKILL after graceMs. Returns when the process is gone. */
+  stop(pid: number, graceMs: number): Promise<void>;
+}
+
+const stderrTail = 600;
+
+/** Daemons as detached processes beside this one, in its namespaces. */
+export const localDaemons: DaemonHost = {
+  async start(daemon) {
+    const child = await execa(daemon.program, daemon.args, {
+      reject: false,
+      timeout: daemon.timeoutMs,
+      env: { LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe', ...(daemon.secret === undefined ? [] : [new TextEncoder().encode(daemon.secret.reveal())])],
+    });
+    if (child.exitCode === 0) return;
+    if (child.code === 'ENOENT') {
+      throw new DriverError('FAILED_PRECONDITION', `${daemon.program} is not installed on this node`);
+    }
+    const why = child.timedOut ? `it was not ready within ${daemon.timeoutMs} ms` : tail(child.stderr);
+    throw new DriverError('INTERNAL', `${daemon.program} could not be started: ${why}`);
+  },
+
+  async find(program, argument) {
+    const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name));
+    const matching = await Promise.all(
+      pids.map(async (pid) => {
+        // A process may end while we look, and one that has ended has an empty command line.
+        const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+        const isProgram = args[0] === program || args[0]?.endsWith(`/${program}`) === true;
+        return isProgram && args.slice(1).some((arg) => arg.includes(argument)) ? Number(pid) : undefined;
+      }),
+    );
+    return matching.filter((pid) => pid !== undefined);
+  },
+
+  async stop(pid, graceMs) {
+    if (!signal(pid, 'SIGTERM')) return;
+    if (await gone(pid, graceMs)) return;
+    signal(pid, 'SIGKILL');
+    if (await gone(pid, 5_000)) return;
+    throw new DriverError('INTERNAL', `process ${pid} does not end, not even by SIGKILL: it sleeps in the kernel; see /proc/${pid}/stack`);
+  },
+};
+
+function tail(text: string): string {
+  const trimmed = text.trim();
+  return trimmed === '' ? 'it gave no reason' : trimmed.slice(-stderrTail);
+}
+
+function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function gone(pid: number, withinMs: number): Promise<boolean> {
+  const end = Date.now() + withinMs;
+  for (;;) {
+    // A zombie's command line is empty: its resources are free, whoever is to reap it.
+    const cmdline = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (cmdline === '') return true;
+    if (Date.now() > end) return false;
+    await sleep(10);
+  }
+}

@@ -1,0 +1,65 @@
+import { execa } from 'execa';
+import type { Exec, ExecOptions, ExecResult } from 'mount-utils-ts';
+
+const defaultTimeoutMs = 60_000;
+type Ended = 'timed-out' | 'aborted';
+
+/** How long after SIGKILL a program that sleeps in the kernel is still waited for. */
+const killGraceMs = 2_000;
+
+/**
+ * Runs a program to its end; never rejects for the program's own failure. LC_ALL=C, output bounded, always a deadline: a
+ * process that not even SIGKILL ends (uninterruptible sleep in the kernel) is left behind after killGraceMs.
+ */
+export const runProgram: Exec = async (program, args, options = {}) => {
+  const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const cancelSignal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
+  const failure = (): Ended => (timeout.aborted ? 'timed-out' : 'aborted');
+  if (cancelSignal.aborted) return { exitCode: null, stdout: '', stderr: '', failure: failure() };
+  const ended = runToEnd(program, args, options, cancelSignal, failure);
+  return Promise.race([ended, leftBehind(cancelSignal, ended, failure)]);
+};
+
+async function runToEnd(
+  program: string,
+  args: readonly string[],
+  options: ExecOptions,
+  cancelSignal: AbortSignal,
+  failure: () => Ended,
+): Promise<ExecResult> {
+  const child = await execa(program, args, {
+    reject: false,
+    cancelSignal,
+    forceKillAfterDelay: 1_000,
+    env: { LC_ALL: 'C' },
+    maxBuffer: 4 << 20,
+    ...(options.stdin === undefined ? { stdin: 'ignore' as const } : { input: options.stdin }),
+  });
+  const result = { exitCode: child.exitCode ?? null, stdout: child.stdout, stderr: child.stderr };
+  if (child.isCanceled) return { ...result, exitCode: null, failure: failure() };
+  if (child.exitCode !== undefined) return result;
+  if (child.code === 'ENOENT') return { ...result, failure: 'not-found' };
+  return { ...result, failure: 'killed' };
+}
+
+async function leftBehind(
+  cancelSignal: AbortSignal,
+  ended: Promise<unknown>,
+  failure: () => Ended,
+): Promise<ExecResult> {
+  return new Promise((resolve) => {
+    const giveUp = () => {
+      const timer = setTimeout(() => {
+        resolve({ exitCode: null, stdout: '', stderr: 'the process does not end, not even by SIGKILL', failure: failure() });
+      }, killGraceMs);
+      void ended.finally(() => {
+        clearTimeout(timer);
+      });
+    };
+    cancelSignal.addEventListener('abort', giveUp, { once: true });
+    void ended.finally(() => {
+      cancelSignal.removeEventListener('abort', giveUp);
+    });
+  });
+}
