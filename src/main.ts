@@ -54,12 +54,15 @@ export async function main(args: readonly string[], environment: NodeJS.ProcessE
 async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Promise<void> {
   const log = createLogger(options.logLevel);
   const socketPath = socketPathOf(options.endpoint);
-  const definitions = options.configFile === undefined ? [hostCluster(environment)] : await readClusterFile(options.configFile);
+  const definitions =
+    options.configFile === undefined ? [hostCluster(environment)] : await readClusterFile(options.configFile);
   const clusters = new Clusters(definitions);
-  const watch = options.configFile === undefined ? undefined : watchClusters(options.configFile, definitions, clusters, log);
+  const watch =
+    options.configFile === undefined ? undefined : watchClusters(options.configFile, definitions, clusters, log);
   const ceph = new ConnectionPool({ log });
   const metrics = createMetrics(version);
-  const metricsServer = options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
+  const metricsServer =
+    options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
 
   const controllers = options.role === 'node' ? undefined : controllerBackends(options, clusters, ceph, log);
   const nodes = options.role === 'controller' ? undefined : await nodeBackends(options, clusters, ceph);
@@ -75,12 +78,19 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
       servesController: controllers !== undefined,
       ready: () => !server.draining,
     }),
-    controller: controllers === undefined ? undefined : controllerHandlers(controllerService({ backends: controllers, lock })),
-    node: nodes === undefined ? undefined : nodeHandlers(nodeService({ backends: nodes.backends, lock, mounter: nodes.mounter }), options.nodeId),
+    controller:
+      controllers === undefined ? undefined : controllerHandlers(controllerService({ backends: controllers, lock })),
+    node:
+      nodes === undefined
+        ? undefined
+        : nodeHandlers(nodeService({ backends: nodes.backends, lock, mounter: nodes.mounter }), options.nodeId),
   });
   const signalled = untilSignal(() => void watch?.reload());
   await server.listen();
-  log.info({ version, role: options.role, endpoint: options.endpoint, clusters: definitions.map((cluster) => cluster.id) }, 'serving');
+  log.info(
+    { version, role: options.role, endpoint: options.endpoint, clusters: definitions.map((cluster) => cluster.id) },
+    'serving',
+  );
   for (const backend of controllers?.values() ?? []) backend.resumeBackgroundWork();
 
   const signal = await signalled;
@@ -93,8 +103,16 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   log.info('stopped');
 }
 
-function controllerBackends(options: ServeOptions, clusters: Clusters, ceph: CephClient, log: Logger): Map<BackendKind, ControllerBackend> {
-  const make = { rbd: () => new RbdController({ clusters, ceph, log }) } satisfies Record<BackendKind, () => ControllerBackend>;
+function controllerBackends(
+  options: ServeOptions,
+  clusters: Clusters,
+  ceph: CephClient,
+  log: Logger,
+): Map<BackendKind, ControllerBackend> {
+  const make = { rbd: () => new RbdController({ clusters, ceph, log }) } satisfies Record<
+    BackendKind,
+    () => ControllerBackend
+  >;
   return new Map(options.backends.map((kind) => [kind, make[kind]()]));
 }
 
@@ -108,13 +126,19 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
     new UserspaceMapper({ exec, mounter, daemons: localDaemons, runDir: options.runDir }),
   ];
   const formatter = new SafeFormatAndMount({ mounter, exec });
-  const make = { rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }) } satisfies Record<BackendKind, () => NodeBackend>;
+  const make = { rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }) } satisfies Record<
+    BackendKind,
+    () => NodeBackend
+  >;
   return { mounter, backends: new Map(options.backends.map((kind) => [kind, make[kind]()])) };
 }
 
 async function untilSignal(onHangUp: () => void): Promise<NodeJS.Signals> {
   process.on('SIGHUP', onHangUp);
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { resolve(signal); });
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        resolve(signal);
+      });
   });
 }

@@ -5,4 +5,5 @@ interface PackageFile {
 }
 
 /** The version in package.json, two folders above the compiled file. */
-export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as PackageFile).version;
+export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as PackageFile)
+  .version;

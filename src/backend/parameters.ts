@@ -17,7 +17,7 @@ const formerNames: StringMap = {
   fsType: 'use csi.storage.k8s.io/fstype',
   fstype: 'use csi.storage.k8s.io/fstype',
   imageFormat: 'leave it out: images have format 2, the only one that Ceph still creates',
-  claimRoot: 'use volumeNamePrefix, and the root in the driver\'s configuration',
+  claimRoot: "use volumeNamePrefix, and the root in the driver's configuration",
   imageFeature: 'use imageFeatures',
   unmapOptions:
     "set unmapOptions on the cluster in the driver's configuration: NodeUnstageVolume carries no parameters (ADR 0007)",

@@ -8,7 +8,7 @@ export const errno = {
   EBLOCKLISTED: 108,
 } as const;
 
-const names = new Map(Object.entries(constants.errno).map(([name, value]) => [value as number, name]));
+const names = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
 
 /** A failed call to Ceph: callers decide on `errno`, never on the text. */
 export class CephError extends DriverError {
@@ -50,8 +50,20 @@ const meanings = new Map<number, Meaning>([
   [errno.EEXIST, { code: 'ALREADY_EXISTS', sentence: () => 'it exists already' }],
   [errno.EBUSY, { code: 'FAILED_PRECONDITION', sentence: () => 'it is in use: unmap it everywhere first' }],
   [errno.ENOTEMPTY, { code: 'FAILED_PRECONDITION', sentence: () => 'it still has snapshots or clones' }],
-  [errno.ENOSPC, { code: 'RESOURCE_EXHAUSTED', sentence: () => 'the cluster or the pool is full: add OSDs, raise the pool quota or free space' }],
-  [errno.EDQUOT, { code: 'RESOURCE_EXHAUSTED', sentence: () => 'the pool quota is reached: raise it (ceph osd pool set-quota) or free space' }],
+  [
+    errno.ENOSPC,
+    {
+      code: 'RESOURCE_EXHAUSTED',
+      sentence: () => 'the cluster or the pool is full: add OSDs, raise the pool quota or free space',
+    },
+  ],
+  [
+    errno.EDQUOT,
+    {
+      code: 'RESOURCE_EXHAUSTED',
+      sentence: () => 'the pool quota is reached: raise it (ceph osd pool set-quota) or free space',
+    },
+  ],
   [errno.EACCES, { code: 'PERMISSION_DENIED', sentence: refused }],
   [errno.EPERM, { code: 'PERMISSION_DENIED', sentence: refused }],
   [errno.EROFS, { code: 'FAILED_PRECONDITION', sentence: () => 'it is read-only' }],
@@ -64,7 +76,11 @@ const meanings = new Map<number, Meaning>([
   [errno.ENOTCONN, unreachable],
   [
     errno.EBLOCKLISTED,
-    { code: 'UNAVAILABLE', sentence: () => 'this client is on the blocklist (ceph osd blocklist ls): a new connection is made, repeat the request' },
+    {
+      code: 'UNAVAILABLE',
+      sentence: () =>
+        'this client is on the blocklist (ceph osd blocklist ls): a new connection is made, repeat the request',
+    },
   ],
 ]);
 
@@ -78,6 +94,7 @@ export function cephError(returned: number, call: CephCall): CephError {
   const meaning = meanings.get(value);
   const name = names.get(value) ?? `errno ${value}`;
   const where = `cluster "${call.clusterId}"`;
-  if (meaning === undefined) return new CephError('INTERNAL', `can't ${call.doing} in ${where}: Ceph answers ${name} (${value})`, value);
+  if (meaning === undefined)
+    return new CephError('INTERNAL', `can't ${call.doing} in ${where}: Ceph answers ${name} (${value})`, value);
   return new CephError(meaning.code, `can't ${call.doing} in ${where}: ${meaning.sentence(call)} (${name})`, value);
 }

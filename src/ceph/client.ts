@@ -140,7 +140,12 @@ export interface RbdImages {
    * Sets metadata on the image with this id. With `onlyIfAbsent`, nothing is written when that key is set already.
    * @returns false in that case.
    */
-  setMetadata(ctx: CallContext, id: string, values: ReadonlyMap<string, string>, onlyIfAbsent?: string): Promise<boolean>;
+  setMetadata(
+    ctx: CallContext,
+    id: string,
+    values: ReadonlyMap<string, string>,
+    onlyIfAbsent?: string,
+  ): Promise<boolean>;
   removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
   resize(ctx: CallContext, name: string, sizeBytes: bigint): Promise<void>;
   rename(ctx: CallContext, from: string, to: string): Promise<void>;

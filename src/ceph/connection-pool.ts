@@ -56,7 +56,10 @@ export class ConnectionPool implements CephClient {
     this.#entries.set(key, entry);
     entry.connection.then(
       (connection) => {
-        this.#log.info({ cluster: access.clusterId, user: access.user, address: connection.address }, 'connected to Ceph');
+        this.#log.info(
+          { cluster: access.clusterId, user: access.user, address: connection.address },
+          'connected to Ceph',
+        );
       },
       () => {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
@@ -121,5 +124,13 @@ function connectError(returned: number, call: CephCall): CephError {
 function identity(access: CephAccess): string {
   const { key, ...rest } = access;
   const keyHash = key === undefined ? '' : createHash('sha256').update(key.reveal()).digest('hex');
-  return JSON.stringify([rest.clusterId, rest.user, keyHash, rest.monitors, rest.cephConf, rest.keyring, rest.timeouts]);
+  return JSON.stringify([
+    rest.clusterId,
+    rest.user,
+    keyHash,
+    rest.monitors,
+    rest.cephConf,
+    rest.keyring,
+    rest.timeouts,
+  ]);
 }

@@ -40,7 +40,7 @@ export class RadosConnection implements CephConnection {
   }
 
   async monCommand(ctx: CallContext, command: Readonly<Record<string, unknown>>): Promise<string> {
-    const call = this.describe(`run "${String(command['prefix'])}"`);
+    const call = this.describe(`run "${String(command.prefix)}"`);
     return this.#lane.run(ctx, call, async () => {
       const output: PointerOut = [null];
       const outputLength = [0];
@@ -129,7 +129,14 @@ export class RadosConnection implements CephConnection {
       }
       if (returned < 0) throw cephError(returned, call);
       if (namespace !== '') librados().setNamespace.sync(written(io), namespace);
-      return new RadosPool({ name, namespace, cluster: this.#cluster, io: written(io), lane: this.#lane, describe: (doing) => this.describe(doing) });
+      return new RadosPool({
+        name,
+        namespace,
+        cluster: this.#cluster,
+        io: written(io),
+        lane: this.#lane,
+        describe: (doing) => this.describe(doing),
+      });
     });
   }
 
@@ -165,11 +172,17 @@ export function configure(access: CephAccess): Pointer {
     for (const [option, value] of settings(access)) {
       // The value may be a key: it is never part of the message.
       if (rados.setConf.sync(cluster, option, value) < 0) {
-        throw new DriverError('INVALID_ARGUMENT', `librados refuses the value of ${option} for cluster "${access.clusterId}"`);
+        throw new DriverError(
+          'INVALID_ARGUMENT',
+          `librados refuses the value of ${option} for cluster "${access.clusterId}"`,
+        );
       }
     }
     if (configured(cluster, 'mon_host') === '') {
-      throw new DriverError('INVALID_ARGUMENT', `cluster "${access.clusterId}" has no monitors: set \`monitors\` or a cephConf with mon_host`);
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `cluster "${access.clusterId}" has no monitors: set \`monitors\` or a cephConf with mon_host`,
+      );
     }
     return cluster;
   } catch (error) {

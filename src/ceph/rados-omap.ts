@@ -70,7 +70,7 @@ export class OmapObjects implements RadosOmap {
         prepare(op, iterator, result);
         const returned = await rados.readOpOperate(op, this.#handle.io, object, 0);
         const status = returned < 0 ? returned : result.readInt32LE();
-        if (status === -errno.ENOENT) return new Map();
+        if (status === -errno.ENOENT) return new Map<string, string>();
         if (status < 0) throw cephError(status, call);
         return collect(written(iterator));
       } finally {

@@ -45,7 +45,15 @@ export class RadosPool implements CephPool {
     duration.writeBigInt64LE(BigInt(Math.ceil(durationMs / 1000)), 0);
     return this.#handle.lane.run(ctx, call, async () => {
       const mayRenew = 1;
-      const returned = await librados().lockExclusive(this.#handle.io, object, name, cookie, 'cuttle', duration, mayRenew);
+      const returned = await librados().lockExclusive(
+        this.#handle.io,
+        object,
+        name,
+        cookie,
+        'cuttle',
+        duration,
+        mayRenew,
+      );
       if (returned === -errno.EBUSY || returned === -errno.EEXIST) return false;
       if (returned < 0) throw cephError(returned, call);
       return true;

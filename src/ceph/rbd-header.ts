@@ -31,13 +31,27 @@ interface Answer {
 }
 
 /** Size, features and metadata of one image, in one compound read. @throws CephError ENOENT. Runs inside a lane's job. */
-export async function readHeader(handle: PoolHandle, id: string, metadataKeys: readonly string[]): Promise<ImageHeader> {
+export async function readHeader(
+  handle: PoolHandle,
+  id: string,
+  metadataKeys: readonly string[],
+): Promise<ImageHeader> {
   const rados = librados();
   const op = rados.createReadOp();
   try {
     const ask = (method: string, input: Buffer, outputBytes: number): Answer => {
       const answer = { output: Buffer.alloc(outputBytes), used: Buffer.alloc(8), result: Buffer.alloc(4) };
-      rados.readOpExec.sync(op, 'rbd', method, input, input.length, answer.output, outputBytes, answer.used, answer.result);
+      rados.readOpExec.sync(
+        op,
+        'rbd',
+        method,
+        input,
+        input.length,
+        answer.output,
+        outputBytes,
+        answer.used,
+        answer.result,
+      );
       return answer;
     };
     const size = ask('get_size', encodeUint64(headSnapshot), 9);
@@ -100,7 +114,16 @@ export async function writeMetadata(
 /** Removes one metadata key; one that isn't there is fine. Runs inside a lane's job. */
 export async function deleteMetadata(handle: PoolHandle, id: string, key: string): Promise<void> {
   const input = encodeString(key);
-  const returned = await librados().exec(handle.io, `rbd_header.${id}`, 'rbd', 'metadata_remove', input, input.length, null, 0);
+  const returned = await librados().exec(
+    handle.io,
+    `rbd_header.${id}`,
+    'rbd',
+    'metadata_remove',
+    input,
+    input.length,
+    null,
+    0,
+  );
   if (returned < 0 && returned !== -errno.ENOENT) {
     throw cephError(returned, handle.describe(`remove metadata of image ${handle.name}/${id}`));
   }

@@ -60,24 +60,39 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>> {
-    return this.#value(ctx, `list the images of pool ${this.#handle.name}`, async () => listDirectory(this.#handle, startAfter, max));
+    return this.#value(ctx, `list the images of pool ${this.#handle.name}`, async () =>
+      listDirectory(this.#handle, startAfter, max),
+    );
   }
 
-  async setMetadata(ctx: CallContext, id: string, values: ReadonlyMap<string, string>, onlyIfAbsent?: string): Promise<boolean> {
-    return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () => writeMetadata(this.#handle, id, values, onlyIfAbsent));
+  async setMetadata(
+    ctx: CallContext,
+    id: string,
+    values: ReadonlyMap<string, string>,
+    onlyIfAbsent?: string,
+  ): Promise<boolean> {
+    return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () =>
+      writeMetadata(this.#handle, id, values, onlyIfAbsent),
+    );
   }
 
   async removeMetadata(ctx: CallContext, id: string, key: string): Promise<void> {
-    await this.#value(ctx, `remove metadata of image ${this.#spec(id)}`, async () => deleteMetadata(this.#handle, id, key));
+    await this.#value(ctx, `remove metadata of image ${this.#spec(id)}`, async () =>
+      deleteMetadata(this.#handle, id, key),
+    );
   }
 
   async resize(ctx: CallContext, name: string, sizeBytes: bigint): Promise<void> {
     const doing = `resize image ${this.#spec(name)}`;
-    await this.#withImage(ctx, doing, name, false, async (image) => this.#check(await librbd().resize(image, sizeBytes), doing));
+    await this.#withImage(ctx, doing, name, false, async (image) => {
+      this.#check(await librbd().resize(image, sizeBytes), doing);
+    });
   }
 
   async rename(ctx: CallContext, from: string, to: string): Promise<void> {
-    await this.#job(ctx, `rename image ${this.#spec(from)} to ${to}`, async () => librbd().rename(this.#handle.io, from, to));
+    await this.#job(ctx, `rename image ${this.#spec(from)} to ${to}`, async () =>
+      librbd().rename(this.#handle.io, from, to),
+    );
   }
 
   async remove(ctx: CallContext, name: string): Promise<void> {
@@ -98,14 +113,18 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async moveToTrash(ctx: CallContext, name: string): Promise<void> {
-    await this.#job(ctx, `move image ${this.#spec(name)} to the trash`, async () => librbd().trashMove(this.#handle.io, name, 0n));
+    await this.#job(ctx, `move image ${this.#spec(name)} to the trash`, async () =>
+      librbd().trashMove(this.#handle.io, name, 0n),
+    );
   }
 
   async listTrash(ctx: CallContext): Promise<TrashEntry[]> {
     const doing = `list the trash of pool ${this.#handle.name}`;
     return this.#value(ctx, doing, async () => {
       const structBytes = 40; // librbd.h, rbd_trash_image_info_t: char *id, char *name, source, two times
-      const rows = await growing(structBytes, async (buffer, count) => librbd().trashList(this.#handle.io, buffer, count));
+      const rows = await growing(structBytes, async (buffer, count) =>
+        librbd().trashList(this.#handle.io, buffer, count),
+      );
       if (rows.returned < 0) throw cephError(rows.returned, this.#handle.describe(doing));
       const entries = indices(rows.count).map((i) => ({
         id: stringAt(rows.buffer, i * structBytes),
@@ -184,7 +203,8 @@ function creationOptions(image: ImageCreation): Pointer {
   const options = written(out);
   rbd.setOptionUint64.sync(options, imageOption.features, image.features);
   if (image.order !== undefined) rbd.setOptionUint64.sync(options, imageOption.order, image.order);
-  if (image.stripeUnitBytes !== undefined) rbd.setOptionUint64.sync(options, imageOption.stripeUnit, image.stripeUnitBytes);
+  if (image.stripeUnitBytes !== undefined)
+    rbd.setOptionUint64.sync(options, imageOption.stripeUnit, image.stripeUnitBytes);
   if (image.stripeCount !== undefined) rbd.setOptionUint64.sync(options, imageOption.stripeCount, image.stripeCount);
   if (image.dataPool !== undefined) rbd.setOptionString.sync(options, imageOption.dataPool, image.dataPool);
   return options;

@@ -11,7 +11,8 @@ import { Secret } from '../platform/secret.js';
 /** Short enough that a monitor that is down is reported within the shortest deadline that sidecars use (10 s). */
 const defaultTimeouts: CephTimeouts = { connectMs: 8_000, monMs: 8_000, osdMs: 30_000 };
 
-const objectName = (what: string) => z.string().refine(isObjectName, `is no ${what}: it can't be empty or hold / @ or control characters`);
+const objectName = (what: string) =>
+  z.string().refine(isObjectName, `is no ${what}: it can't be empty or hold / @ or control characters`);
 const absolutePath = z.string().startsWith('/', 'must be an absolute path');
 const timeoutSeconds = z.number().int().min(1).max(600).optional();
 
@@ -33,10 +34,18 @@ const clusterSchema = z
         unmapOptions: z.string().default(''),
       })
       .prefault({}),
-    timeouts: z.strictObject({ connectSeconds: timeoutSeconds, monSeconds: timeoutSeconds, osdSeconds: timeoutSeconds }).prefault({}),
+    timeouts: z
+      .strictObject({ connectSeconds: timeoutSeconds, monSeconds: timeoutSeconds, osdSeconds: timeoutSeconds })
+      .prefault({}),
   })
-  .refine((cluster) => cluster.monitors !== undefined || cluster.cephConf !== undefined, 'needs `monitors` or `cephConf`')
-  .refine((cluster) => cluster.keyFile === undefined || cluster.keyring === undefined, 'has both `keyFile` and `keyring`: choose one');
+  .refine(
+    (cluster) => cluster.monitors !== undefined || cluster.cephConf !== undefined,
+    'needs `monitors` or `cephConf`',
+  )
+  .refine(
+    (cluster) => cluster.keyFile === undefined || cluster.keyring === undefined,
+    'has both `keyFile` and `keyring`: choose one',
+  );
 
 const fileSchema = z.strictObject({ clusters: z.array(clusterSchema).min(1, 'lists no cluster') });
 
@@ -50,7 +59,9 @@ export async function readClusterFile(path: string): Promise<ClusterDefinition[]
   });
   const result = fileSchema.safeParse(parseYaml(path, text));
   if (!result.success) {
-    const sentences = result.error.issues.map((issue) => `${issue.path.map(String).join('.') || 'the file'}: ${issue.message}`);
+    const sentences = result.error.issues.map(
+      (issue) => `${issue.path.map(String).join('.') || 'the file'}: ${issue.message}`,
+    );
     throw invalid(path, sentences.join('; '));
   }
   const ids = result.data.clusters.map((cluster) => cluster.id);
@@ -63,7 +74,7 @@ export async function readClusterFile(path: string): Promise<ClusterDefinition[]
 export function hostCluster(environment: NodeJS.ProcessEnv): ClusterDefinition {
   return {
     id: 'default',
-    cephConf: environment['CEPH_CONF'] ?? '/etc/ceph/ceph.conf',
+    cephConf: environment.CEPH_CONF ?? '/etc/ceph/ceph.conf',
     user: 'admin',
     rbdNamespace: '',
     mapOptions: '',

@@ -21,7 +21,8 @@ export interface ServeOptions {
   readonly shutdownGraceMs: number;
 }
 
-export type Command = { readonly name: 'serve'; readonly options: ServeOptions } | { readonly name: 'help' } | { readonly name: 'version' };
+export type Command =
+  { readonly name: 'serve'; readonly options: ServeOptions } | { readonly name: 'help' } | { readonly name: 'version' };
 
 interface OptionHelp {
   readonly value: string;
@@ -33,11 +34,23 @@ const optionHelp = {
   role: { value: 'controller|node|all', text: 'services to offer besides Identity (default: all)' },
   endpoint: { value: 'unix:///PATH', text: 'socket to listen on, mode 0600 (default: unix:///run/cuttle/csi.sock)' },
   'node-id': { value: 'NAME', text: "this node's name, at most 256 bytes (default: the host's name)" },
-  'driver-name': { value: 'NAME', text: "CSI plugin name, as in a StorageClass's provisioner (default: csi.cuttle.dev)" },
-  config: { value: 'FILE', text: "YAML file that lists the clusters; changes are picked up (default: the host's ceph.conf is the cluster \"default\")" },
-  backends: { value: 'LIST', text: `kinds of volumes to serve, separated by commas (default: ${backendKinds.join(',')})` },
+  'driver-name': {
+    value: 'NAME',
+    text: "CSI plugin name, as in a StorageClass's provisioner (default: csi.cuttle.dev)",
+  },
+  config: {
+    value: 'FILE',
+    text: 'YAML file that lists the clusters; changes are picked up (default: the host\'s ceph.conf is the cluster "default")',
+  },
+  backends: {
+    value: 'LIST',
+    text: `kinds of volumes to serve, separated by commas (default: ${backendKinds.join(',')})`,
+  },
   'metrics-addr': { value: 'HOST:PORT', text: 'serve Prometheus metrics at /metrics (default: off)' },
-  'run-dir': { value: 'DIR', text: 'directory on tmpfs for mapped images; must stay the same over restarts (default: /run/cuttle)' },
+  'run-dir': {
+    value: 'DIR',
+    text: 'directory on tmpfs for mapped images; must stay the same over restarts (default: /run/cuttle)',
+  },
   'log-level': { value: 'LEVEL', text: `${logLevels.join(', ')} (default: info)` },
   'shutdown-grace': { value: 'SECONDS', text: 'how long SIGTERM waits for RPCs under way (default: 60)' },
 } satisfies Record<string, OptionHelp>;
@@ -68,8 +81,8 @@ export function helpText(): string {
 /** @throws DriverError INVALID_ARGUMENT naming the option. */
 export function parseCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Command {
   const { values, positionals } = parse(args);
-  if (values['help'] === true || (args.length === 0 && positionals.length === 0)) return { name: 'help' };
-  if (values['version'] === true) return { name: 'version' };
+  if (values.help === true || (args.length === 0 && positionals.length === 0)) return { name: 'help' };
+  if (values.version === true) return { name: 'version' };
   const [command, ...rest] = positionals;
   if (command !== 'serve' || rest.length > 0) {
     throw invalid(`unknown command "${positionals.join(' ')}": use "cuttle serve", see cuttle --help`);
@@ -84,10 +97,13 @@ export function parseCommand(args: readonly string[], environment: NodeJS.Proces
 
 function readOptions(read: (name: OptionName) => string | undefined): ServeOptions {
   const nodeId = read('node-id') ?? hostname();
-  if (nodeId === '' || Buffer.byteLength(nodeId) > maxNodeIdBytes) throw invalid(`--node-id must have 1 to ${maxNodeIdBytes} bytes`);
+  if (nodeId === '' || Buffer.byteLength(nodeId) > maxNodeIdBytes)
+    throw invalid(`--node-id must have 1 to ${maxNodeIdBytes} bytes`);
   const driverName = read('driver-name') ?? 'csi.cuttle.dev';
   if (!driverNamePattern.test(driverName)) {
-    throw invalid(`--driver-name "${driverName}" is no CSI plugin name: letters, digits, "." and "-", at most 63, ending with a letter or digit`);
+    throw invalid(
+      `--driver-name "${driverName}" is no CSI plugin name: letters, digits, "." and "-", at most 63, ending with a letter or digit`,
+    );
   }
   const runDir = read('run-dir') ?? '/run/cuttle';
   if (!runDir.startsWith('/')) throw invalid(`--run-dir "${runDir}" is relative: name an absolute path`);

@@ -13,7 +13,12 @@ export interface ClusterWatch {
 }
 
 /** Keeps the clusters as the file and its key files say; a file that became invalid changes nothing and is reported once. */
-export function watchClusters(path: string, first: readonly ClusterDefinition[], clusters: Clusters, log: Logger): ClusterWatch {
+export function watchClusters(
+  path: string,
+  first: readonly ClusterDefinition[],
+  clusters: Clusters,
+  log: Logger,
+): ClusterWatch {
   let current = fingerprint(first);
   let complaint = '';
   const reload = async () => {
@@ -26,7 +31,8 @@ export function watchClusters(path: string, first: readonly ClusterDefinition[],
       log.info({ clusters: next.map((cluster) => cluster.id) }, 'the configuration has changed and is in use');
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      if (message !== complaint) log.error({ reason: message }, 'the changed configuration is refused, the earlier one stays in use');
+      if (message !== complaint)
+        log.error({ reason: message }, 'the changed configuration is refused, the earlier one stays in use');
       complaint = message;
     }
   };
@@ -43,6 +49,7 @@ export function watchClusters(path: string, first: readonly ClusterDefinition[],
 /** Tells a changed key, too, without keeping it in a string of its own. */
 function fingerprint(definitions: readonly ClusterDefinition[]): string {
   const hash = createHash('sha256');
-  for (const definition of definitions) hash.update(JSON.stringify(definition)).update(definition.credentials?.key.reveal() ?? '');
+  for (const definition of definitions)
+    hash.update(JSON.stringify(definition)).update(definition.credentials?.key.reveal() ?? '');
   return hash.digest('hex');
 }

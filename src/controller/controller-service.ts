@@ -1,4 +1,11 @@
-import type { Capacity, ControllerBackend, CreateVolumeInput, StringMap, Volume, VolumePage } from '../backend/backend.js';
+import type {
+  Capacity,
+  ControllerBackend,
+  CreateVolumeInput,
+  StringMap,
+  Volume,
+  VolumePage,
+} from '../backend/backend.js';
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import type { VolumeId } from '../domain/volume-id.js';

@@ -9,7 +9,11 @@ import type { ControllerDependencies } from './controller-service.js';
  * Makes the volume, or finds the one that an equal request has made.
  * @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE, ALREADY_EXISTS, ABORTED (CSI spec, CreateVolume Errors).
  */
-export async function createVolume(ctx: CallContext, deps: ControllerDependencies, input: CreateVolumeInput): Promise<Volume> {
+export async function createVolume(
+  ctx: CallContext,
+  deps: ControllerDependencies,
+  input: CreateVolumeInput,
+): Promise<Volume> {
   const backend = backendForParameters(deps.backends, input.parameters);
   for (const capability of input.capabilities) {
     const objection = backend.objection(capability);

@@ -4,7 +4,11 @@ import { backendForId } from './choose-backend.js';
 import type { ControllerDependencies, DeleteVolumeInput } from './controller-service.js';
 
 /** OK for what is not there, and for ids that name nothing (CSI spec, DeleteVolume: MUST be idempotent). */
-export async function deleteVolume(ctx: CallContext, deps: ControllerDependencies, input: DeleteVolumeInput): Promise<void> {
+export async function deleteVolume(
+  ctx: CallContext,
+  deps: ControllerDependencies,
+  input: DeleteVolumeInput,
+): Promise<void> {
   const { id, credentials } = input;
   if (id === undefined) return;
   const backend = backendForId(deps.backends, id);

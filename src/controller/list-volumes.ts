@@ -7,14 +7,18 @@ import type { ControllerDependencies, ListVolumesInput } from './controller-serv
  * Backend after backend; a token names the backend whose page comes next.
  * @throws DriverError ABORTED for a token that was not given out here (CSI spec, ListVolumes Errors).
  */
-export async function listVolumes(ctx: CallContext, deps: ControllerDependencies, input: ListVolumesInput): Promise<VolumePage> {
+export async function listVolumes(
+  ctx: CallContext,
+  deps: ControllerDependencies,
+  input: ListVolumesInput,
+): Promise<VolumePage> {
   const kinds = [...deps.backends.keys()].sort();
   const [startKind, startAfter] = parseToken(input.startingToken, kinds);
   const volumes: VolumePage['volumes'][number][] = [];
-  for (const kind of kinds.slice(kinds.indexOf(startKind))) {
+  for (const [i, kind] of kinds.slice(kinds.indexOf(startKind)).entries()) {
     const room = input.maxEntries === 0 ? 0 : input.maxEntries - volumes.length;
     if (input.maxEntries !== 0 && room === 0) return { volumes, next: `${kind}:` };
-    const page = await deps.backends.get(kind)?.listVolumes(ctx, kind === startKind ? startAfter : '', room);
+    const page = await deps.backends.get(kind)?.listVolumes(ctx, i === 0 ? startAfter : '', room);
     volumes.push(...(page?.volumes ?? []));
     if (page?.next !== undefined) return { volumes, next: `${kind}:${page.next}` };
   }

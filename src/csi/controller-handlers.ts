@@ -4,17 +4,18 @@ import { formatVolumeId } from '../domain/volume-id.js';
 import { csi } from './gen/csi.js';
 import { google as wrappers } from './gen/google/protobuf/wrappers.js';
 import type { RpcHandler } from './rpc.js';
-import { readCreateVolume, readDeleteVolume, readGetCapacity, readListVolumes, readValidate } from './validate/controller.js';
+import {
+  readCreateVolume,
+  readDeleteVolume,
+  readGetCapacity,
+  readListVolumes,
+  readValidate,
+} from './validate/controller.js';
 
 const { Type } = csi.v1.ControllerServiceCapability.RPC;
 
 /** What the driver can do today; csi-sanity tests each of them. */
-const capabilities = [
-  Type.CREATE_DELETE_VOLUME,
-  Type.LIST_VOLUMES,
-  Type.GET_CAPACITY,
-  Type.SINGLE_NODE_MULTI_WRITER,
-];
+const capabilities = [Type.CREATE_DELETE_VOLUME, Type.LIST_VOLUMES, Type.GET_CAPACITY, Type.SINGLE_NODE_MULTI_WRITER];
 
 /** Messages to domain inputs and back; nothing else happens here. */
 export function controllerHandlers(service: ControllerService): Record<string, RpcHandler> {
@@ -63,7 +64,8 @@ export function controllerHandlers(service: ControllerService): Record<string, R
       Promise.resolve(
         new csi.v1.ControllerGetCapabilitiesResponse({
           capabilities: capabilities.map(
-            (type) => new csi.v1.ControllerServiceCapability({ rpc: new csi.v1.ControllerServiceCapability.RPC({ type }) }),
+            (type) =>
+              new csi.v1.ControllerServiceCapability({ rpc: new csi.v1.ControllerServiceCapability.RPC({ type }) }),
           ),
         }),
       ),

@@ -19,10 +19,15 @@ export function identityHandlers(options: IdentityOptions): Record<string, RpcHa
       Promise.resolve(
         new csi.v1.GetPluginCapabilitiesResponse({
           capabilities: options.servesController
-            ? [new csi.v1.PluginCapability({ service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }) })]
+            ? [
+                new csi.v1.PluginCapability({
+                  service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }),
+                }),
+              ]
             : [],
         }),
       ),
-    Probe: async () => Promise.resolve(new csi.v1.ProbeResponse({ ready: new wrappers.protobuf.BoolValue({ value: options.ready() }) })),
+    Probe: async () =>
+      Promise.resolve(new csi.v1.ProbeResponse({ ready: new wrappers.protobuf.BoolValue({ value: options.ready() }) })),
   };
 }

@@ -29,7 +29,11 @@ export const logging: Interceptor = async (rpc, ctx, next) => {
     return reply;
   } catch (error) {
     const known = error instanceof DriverError;
-    const line = { code: known ? error.code : 'INTERNAL', ms: since(startMs), ...(known ? { ...error.details, reason: error.message } : { err: error }) };
+    const line = {
+      code: known ? error.code : 'INTERNAL',
+      ms: since(startMs),
+      ...(known ? { ...error.details, reason: error.message } : { err: error }),
+    };
     ctx.log[known && error.code !== 'INTERNAL' ? 'warn' : 'error'](line, 'end');
     throw error;
   }
@@ -66,7 +70,12 @@ export const deadline: Interceptor = async (rpc, ctx, next) => {
   const remainingMs = remaining(rpc);
   const timer = setTimeout(
     () => {
-      aborter.abort(new DriverError('DEADLINE_EXCEEDED', `${rpc.method} did not end within its deadline of ${Math.round(remainingMs)} ms: repeat it`));
+      aborter.abort(
+        new DriverError(
+          'DEADLINE_EXCEEDED',
+          `${rpc.method} did not end within its deadline of ${Math.round(remainingMs)} ms: repeat it`,
+        ),
+      );
     },
     Math.max(remainingMs - answerMarginMs, 1),
   );

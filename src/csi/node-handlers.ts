@@ -39,7 +39,9 @@ export function nodeHandlers(service: NodeService, nodeId: string): Record<strin
     NodeGetCapabilities: async () =>
       Promise.resolve(
         new csi.v1.NodeGetCapabilitiesResponse({
-          capabilities: capabilities.map((type) => new csi.v1.NodeServiceCapability({ rpc: new csi.v1.NodeServiceCapability.RPC({ type }) })),
+          capabilities: capabilities.map(
+            (type) => new csi.v1.NodeServiceCapability({ rpc: new csi.v1.NodeServiceCapability.RPC({ type }) }),
+          ),
         }),
       ),
 

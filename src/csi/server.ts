@@ -1,4 +1,10 @@
-import { type handleUnaryCall, Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
@@ -24,7 +30,10 @@ const maxMessageBytes = 64 << 20;
 
 /** The gRPC server on its unix socket. */
 export class CsiServer {
-  readonly #server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': maxMessageBytes });
+  readonly #server = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxMessageBytes,
+  });
   readonly #options: CsiServerOptions;
   readonly #interceptors: readonly Interceptor[];
   readonly #underWay = new Set<Promise<unknown>>();
@@ -34,7 +43,8 @@ export class CsiServer {
     this.#options = options;
     this.#interceptors = [logging, measuring(options.metrics), deadline, sorting];
     this.#add(csi.v1.UnimplementedIdentityService.definition, options.identity);
-    if (options.controller !== undefined) this.#add(csi.v1.UnimplementedControllerService.definition, options.controller);
+    if (options.controller !== undefined)
+      this.#add(csi.v1.UnimplementedControllerService.definition, options.controller);
     if (options.node !== undefined) this.#add(csi.v1.UnimplementedNodeService.definition, options.node);
   }
 
@@ -44,7 +54,10 @@ export class CsiServer {
       await new Promise<void>((resolve, reject) => {
         this.#server.bindAsync(`unix:${this.#options.socketPath}`, ServerCredentials.createInsecure(), (error) => {
           if (error === null) resolve();
-          else reject(new DriverError('FAILED_PRECONDITION', `can't listen on ${this.#options.socketPath}: ${error.message}`));
+          else
+            reject(
+              new DriverError('FAILED_PRECONDITION', `can't listen on ${this.#options.socketPath}: ${error.message}`),
+            );
         });
       });
     });
@@ -59,8 +72,15 @@ export class CsiServer {
     this.#draining = true;
     await removeSocket(this.#options.socketPath);
     const ended = Promise.allSettled([...this.#underWay]).then(() => true);
-    const inTime = await Promise.race([ended, new Promise<boolean>((resolve) => setTimeout(resolve, graceMs, false).unref())]);
-    if (!inTime) this.#options.log.warn({ underWay: this.#underWay.size }, 'some RPCs did not end in time: every one of them may be repeated');
+    const inTime = await Promise.race([
+      ended,
+      new Promise<boolean>((resolve) => setTimeout(resolve, graceMs, false).unref()),
+    ]);
+    if (!inTime)
+      this.#options.log.warn(
+        { underWay: this.#underWay.size },
+        'some RPCs did not end in time: every one of them may be repeated',
+      );
     await new Promise<void>((resolve) => {
       const force = setTimeout(() => {
         this.#server.forceShutdown();

@@ -14,10 +14,16 @@ const probeTimeoutMs = 2_000;
 export function socketPathOf(endpoint: string): string {
   const path = endpoint.replace(/^unix:(?:\/\/(?=\/))?/, '');
   if (!path.startsWith('/')) {
-    throw new DriverError('INVALID_ARGUMENT', `--endpoint "${endpoint}" is no unix socket: write unix:///path/to/csi.sock (CSI speaks over unix sockets only)`);
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `--endpoint "${endpoint}" is no unix socket: write unix:///path/to/csi.sock (CSI speaks over unix sockets only)`,
+    );
   }
   if (Buffer.byteLength(path) > maxSocketPathBytes) {
-    throw new DriverError('INVALID_ARGUMENT', `--endpoint is longer than ${maxSocketPathBytes} bytes, the most that a unix socket's path can have (unix(7)): use a shorter directory`);
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `--endpoint is longer than ${maxSocketPathBytes} bytes, the most that a unix socket's path can have (unix(7)): use a shorter directory`,
+    );
   }
   return path;
 }
@@ -42,8 +48,16 @@ export async function removeSocket(path: string): Promise<void> {
 async function clearStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return;
-  if (!found.isSocket()) throw new DriverError('FAILED_PRECONDITION', `--endpoint ${path} is a file that is no socket: remove it, or use another path`);
-  if (await isLive(path)) throw new DriverError('FAILED_PRECONDITION', `--endpoint ${path} is served by another process: stop it, or use another path`);
+  if (!found.isSocket())
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `--endpoint ${path} is a file that is no socket: remove it, or use another path`,
+    );
+  if (await isLive(path))
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `--endpoint ${path} is served by another process: stop it, or use another path`,
+    );
   await unlink(path);
 }
 

@@ -52,7 +52,10 @@ function checkRange({ requiredBytes, limitBytes }: CapacityRange): void {
     ['limit_bytes', limitBytes],
   ] as const) {
     if (value < 0n) {
-      throw new DriverError('INVALID_ARGUMENT', `capacity_range.${field} is ${value.toString()}: a size can't be negative`);
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `capacity_range.${field} is ${value.toString()}: a size can't be negative`,
+      );
     }
   }
   if (requiredBytes === 0n && limitBytes === 0n) {

@@ -6,11 +6,14 @@ export function cephxKeyObjection(key: string): string | undefined {
   if (key === '') return 'is empty';
   const bytes = decode(key);
   if (bytes === undefined) {
-    return /\s/.test(key) ? 'holds blanks or several lines: paste only the key, not a command or a whole keyring' : 'is not base64: paste the output of "ceph auth get-key client.USER"';
+    return /\s/.test(key)
+      ? 'holds blanks or several lines: paste only the key, not a command or a whole keyring'
+      : 'is not base64: paste the output of "ceph auth get-key client.USER"';
   }
   if (isKey(bytes)) return undefined;
   const inner = decode(new TextDecoder().decode(bytes).trim());
-  if (inner !== undefined && isKey(inner)) return 'is base64-encoded twice: a Secret\'s stringData takes the key as it is, data takes it encoded once';
+  if (inner !== undefined && isKey(inner))
+    return "is base64-encoded twice: a Secret's stringData takes the key as it is, data takes it encoded once";
   return 'is base64 but no cephx key: paste the output of "ceph auth get-key client.USER"';
 }
 

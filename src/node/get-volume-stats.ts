@@ -19,11 +19,18 @@ const probeTimeoutMs = 5_000;
  * What df shows of a published or staged volume; a block device's size. Never waits for a mount that hangs.
  * @throws DriverError NOT_FOUND, UNAVAILABLE (the mount doesn't answer).
  */
-export async function getVolumeStats(ctx: CallContext, deps: NodeDependencies, input: StatsInput): Promise<VolumeUsage[]> {
+export async function getVolumeStats(
+  ctx: CallContext,
+  deps: NodeDependencies,
+  input: StatsInput,
+): Promise<VolumeUsage[]> {
   const { id, idText, volumePath } = input;
   const entry = mountPointOf(volumePath, await deps.mounter.list());
   if (id === undefined || entry === undefined) {
-    throw new DriverError('NOT_FOUND', `volume "${idText}" is not at volume_path ${volumePath}: nothing is mounted there`);
+    throw new DriverError(
+      'NOT_FOUND',
+      `volume "${idText}" is not at volume_path ${volumePath}: nothing is mounted there`,
+    );
   }
   const state = await probePath(volumePath, probeTimeoutMs);
   if (state !== 'present') {
@@ -40,7 +47,12 @@ export async function getVolumeStats(ctx: CallContext, deps: NodeDependencies, i
   }
   const fs = await withDeadline(statfs(volumePath, { bigint: true }), probeTimeoutMs, `statfs ${volumePath}`);
   return [
-    { unit: 'BYTES', total: fs.blocks * fs.bsize, used: (fs.blocks - fs.bfree) * fs.bsize, available: fs.bavail * fs.bsize },
+    {
+      unit: 'BYTES',
+      total: fs.blocks * fs.bsize,
+      used: (fs.blocks - fs.bfree) * fs.bsize,
+      available: fs.bavail * fs.bsize,
+    },
     { unit: 'INODES', total: fs.files, used: fs.files - fs.ffree, available: fs.ffree },
   ];
 }

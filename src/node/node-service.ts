@@ -67,5 +67,8 @@ export function nodeService(deps: NodeDependencies): NodeService {
 export function backendOf(deps: NodeDependencies, id: VolumeId): NodeBackend {
   const backend = deps.backends.get(id.backend);
   if (backend !== undefined) return backend;
-  throw new DriverError('FAILED_PRECONDITION', `the volume id is one of backend "${id.backend}", which this node does not serve: enable it by --backends`);
+  throw new DriverError(
+    'FAILED_PRECONDITION',
+    `the volume id is one of backend "${id.backend}", which this node does not serve: enable it by --backends`,
+  );
 }

@@ -34,27 +34,46 @@ export async function publishVolume(ctx: CallContext, deps: NodeDependencies, in
   });
 }
 
-async function publish(ctx: CallContext, deps: NodeDependencies, input: PublishInput, staged: StagedVolume): Promise<void> {
+async function publish(
+  ctx: CallContext,
+  deps: NodeDependencies,
+  input: PublishInput,
+  staged: StagedVolume,
+): Promise<void> {
   const readOnly = input.readOnly || isReaderOnly(input.capability.mode);
   refuseOtherAccess(input, staged, readOnly);
   const table = await deps.mounter.list();
   if (await alreadyPublished(ctx, deps, input, staged, table, readOnly)) return;
   if (isSingleTarget(input.capability.mode)) refuseSecondTarget(input, staged, table);
   await makeTarget(input, staged);
-  await deps.mounter.bindMount(staged.source, input.targetPath, { readOnly: readOnly && staged.access === 'mount' }, { signal: ctx.signal });
+  await deps.mounter.bindMount(
+    staged.source,
+    input.targetPath,
+    { readOnly: readOnly && staged.access === 'mount' },
+    { signal: ctx.signal },
+  );
 }
 
 function refuseOtherAccess(input: PublishInput, staged: StagedVolume, readOnly: boolean): void {
   const id = formatVolumeId(input.id);
   if (staged.access !== input.capability.access.type) {
-    throw new DriverError('FAILED_PRECONDITION', `volume ${id} is staged as ${staged.access} and can't be published as ${input.capability.access.type}: unstage it first`);
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `volume ${id} is staged as ${staged.access} and can't be published as ${input.capability.access.type}: unstage it first`,
+    );
   }
   if (!readOnly && staged.readOnly) {
-    throw new DriverError('FAILED_PRECONDITION', `volume ${id} is staged read-only and can't be published for writing: unstage it and stage it with a writer access mode`);
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `volume ${id} is staged read-only and can't be published for writing: unstage it and stage it with a writer access mode`,
+    );
   }
   // A read-only bind of a device node does not stop writes to the device.
   if (readOnly && !staged.readOnly && staged.access === 'block') {
-    throw new DriverError('FAILED_PRECONDITION', `block volume ${id} is staged for writing and can't be published read-only: stage it with a reader access mode`);
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `block volume ${id} is staged for writing and can't be published read-only: stage it with a reader access mode`,
+    );
   }
 }
 
@@ -74,7 +93,11 @@ async function alreadyPublished(
     return false;
   }
   const wantsReadOnly = readOnly && staged.access === 'mount';
-  if (isSame(there, mountPointOf(staged.source, table)) && there.mountOptions.includes('ro') === (wantsReadOnly || sourceIsReadOnly(staged, table))) return true;
+  if (
+    isSame(there, mountPointOf(staged.source, table)) &&
+    there.mountOptions.includes('ro') === (wantsReadOnly || sourceIsReadOnly(staged, table))
+  )
+    return true;
   throw new DriverError(
     'ALREADY_EXISTS',
     `target_path ${input.targetPath} has ${there.source} mounted ${there.mountOptions.includes('ro') ? 'read-only' : 'for writing'}, which is not what this request asks for: unpublish it first`,
@@ -88,7 +111,9 @@ function sourceIsReadOnly(staged: StagedVolume, table: readonly MountInfo[]): bo
 /** Pods share a ReadWriteOncePod volume with nobody, on this node neither (CSI spec, NodePublishVolume). */
 function refuseSecondTarget(input: PublishInput, staged: StagedVolume, table: readonly MountInfo[]): void {
   const source = mountPointOf(staged.source, table);
-  const other = table.find((entry) => isSame(entry, source) && entry.mountPoint !== staged.source && entry.mountPoint !== input.targetPath);
+  const other = table.find(
+    (entry) => isSame(entry, source) && entry.mountPoint !== staged.source && entry.mountPoint !== input.targetPath,
+  );
   if (other === undefined) return;
   throw new DriverError(
     'FAILED_PRECONDITION',
@@ -97,7 +122,7 @@ function refuseSecondTarget(input: PublishInput, staged: StagedVolume, table: re
 }
 
 function isSame(entry: MountInfo, source: MountInfo | undefined): boolean {
-  return source !== undefined && entry.major === source.major && entry.minor === source.minor && entry.root === source.root;
+  return entry.major === source?.major && entry.minor === source.minor && entry.root === source.root;
 }
 
 async function makeTarget(input: PublishInput, staged: StagedVolume): Promise<void> {
@@ -106,7 +131,10 @@ async function makeTarget(input: PublishInput, staged: StagedVolume): Promise<vo
   const wantsFile = staged.access === 'block';
   if (found !== undefined) {
     if (found.isDirectory() !== wantsFile) return;
-    throw new DriverError('INVALID_ARGUMENT', `target_path ${targetPath} is ${wantsFile ? 'a directory, and a block volume needs a file' : 'a file, and a mounted volume needs a directory'}: remove it`);
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `target_path ${targetPath} is ${wantsFile ? 'a directory, and a block volume needs a file' : 'a file, and a mounted volume needs a directory'}: remove it`,
+    );
   }
   await mkdir(dirname(targetPath), { recursive: true, mode: 0o750 });
   if (wantsFile) await writeFile(targetPath, '', { mode: 0o600, flag: 'a' });

@@ -18,5 +18,8 @@ export async function stageVolume(ctx: CallContext, deps: NodeDependencies, inpu
 async function refuseFile(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined || found.isDirectory()) return;
-  throw new DriverError('INVALID_ARGUMENT', `staging_target_path ${path} is a file: it must be a directory, or a path where none is yet`);
+  throw new DriverError(
+    'INVALID_ARGUMENT',
+    `staging_target_path ${path} is a file: it must be a directory, or a path where none is yet`,
+  );
 }

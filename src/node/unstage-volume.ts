@@ -7,5 +7,7 @@ export async function unstageVolume(ctx: CallContext, deps: NodeDependencies, in
   const { id, stagingPath } = input;
   if (id === undefined) return;
   const backend = backendOf(deps, id);
-  await deps.lock.run(formatVolumeId(id), 'NodeUnstageVolume', stagingPath, async () => backend.unstage(ctx, id, stagingPath));
+  await deps.lock.run(formatVolumeId(id), 'NodeUnstageVolume', stagingPath, async () =>
+    backend.unstage(ctx, id, stagingPath),
+  );
 }

@@ -33,7 +33,12 @@ export const localDaemons: DaemonHost = {
       reject: false,
       timeout: daemon.timeoutMs,
       env: { LC_ALL: 'C' },
-      stdio: ['ignore', 'ignore', 'pipe', ...(daemon.secret === undefined ? [] : [new TextEncoder().encode(daemon.secret.reveal())])],
+      stdio: [
+        'ignore',
+        'ignore',
+        'pipe',
+        ...(daemon.secret === undefined ? [] : [new TextEncoder().encode(daemon.secret.reveal())]),
+      ],
     });
     if (child.exitCode === 0) return;
     if (child.code === 'ENOENT') {
@@ -61,7 +66,10 @@ export const localDaemons: DaemonHost = {
     if (await gone(pid, graceMs)) return;
     signal(pid, 'SIGKILL');
     if (await gone(pid, 5_000)) return;
-    throw new DriverError('INTERNAL', `process ${pid} does not end, not even by SIGKILL: it sleeps in the kernel; see /proc/${pid}/stack`);
+    throw new DriverError(
+      'INTERNAL',
+      `process ${pid} does not end, not even by SIGKILL: it sleeps in the kernel; see /proc/${pid}/stack`,
+    );
   },
 };
 

@@ -8,7 +8,9 @@ export async function withDeadline<T>(work: Promise<T>, timeoutMs: number, what:
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new DriverError('UNAVAILABLE', `${what} gave no answer within ${timeoutMs} ms: the storage behind it hangs`));
+      reject(
+        new DriverError('UNAVAILABLE', `${what} gave no answer within ${timeoutMs} ms: the storage behind it hangs`),
+      );
     }, timeoutMs);
   });
   try {

@@ -51,7 +51,12 @@ async function leftBehind(
   return new Promise((resolve) => {
     const giveUp = () => {
       const timer = setTimeout(() => {
-        resolve({ exitCode: null, stdout: '', stderr: 'the process does not end, not even by SIGKILL', failure: failure() });
+        resolve({
+          exitCode: null,
+          stdout: '',
+          stderr: 'the process does not end, not even by SIGKILL',
+          failure: failure(),
+        });
       }, killGraceMs);
       void ended.finally(() => {
         clearTimeout(timer);

@@ -23,7 +23,10 @@ export class KeyedLock {
     const running = this.#running.get(key);
     if (running !== undefined) {
       if (running.operation === operation && running.fingerprint === fingerprint) return (await shared(running)) as T;
-      throw new DriverError('ABORTED', `${running.operation} is still working on ${key}: repeat ${operation} when it has ended`);
+      throw new DriverError(
+        'ABORTED',
+        `${running.operation} is still working on ${key}: repeat ${operation} when it has ended`,
+      );
     }
     const result = (async () => work())();
     this.#running.set(key, { operation, fingerprint, result });
@@ -41,7 +44,10 @@ async function shared(running: Running): Promise<unknown> {
     return await running.result;
   } catch (error) {
     if (isDriverError(error, 'CANCELLED') || isDriverError(error, 'DEADLINE_EXCEEDED')) {
-      throw new DriverError('ABORTED', `the ${running.operation} this one waited for was given up by its caller: repeat it`);
+      throw new DriverError(
+        'ABORTED',
+        `the ${running.operation} this one waited for was given up by its caller: repeat it`,
+      );
     }
     throw error;
   }

@@ -24,7 +24,12 @@ export function createMetrics(version: string): RpcMetrics {
     labelNames: ['method'],
     registers: [registry],
   });
-  new Counter({ name: 'cuttle_build_info', help: 'Always 1; the label tells the version', labelNames: ['version'], registers: [registry] }).inc({ version });
+  new Counter({
+    name: 'cuttle_build_info',
+    help: 'Always 1; the label tells the version',
+    labelNames: ['version'],
+    registers: [registry],
+  }).inc({ version });
   return {
     registry,
     start: (method) => {
@@ -42,7 +47,11 @@ export function createMetrics(version: string): RpcMetrics {
 export async function serveMetrics(metrics: RpcMetrics, address: string): Promise<Server> {
   collectDefaultMetrics({ register: metrics.registry });
   const [, host, port] = /^(.*):([0-9]{1,5})$/.exec(address) ?? [];
-  if (host === undefined || port === undefined) throw new DriverError('INVALID_ARGUMENT', `--metrics-addr "${address}" is not host:port, e.g. 127.0.0.1:9090 or :9090`);
+  if (host === undefined || port === undefined)
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `--metrics-addr "${address}" is not host:port, e.g. 127.0.0.1:9090 or :9090`,
+    );
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') {
       response.writeHead(404).end();

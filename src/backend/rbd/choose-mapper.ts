@@ -11,7 +11,12 @@ const former: Readonly<Partial<Record<Mounter, MapperKind>>> = { rbd: 'krbd', 'r
  * mapper is the one that is used, or an error: never a silent fallback.
  * @throws DriverError FAILED_PRECONDITION with each mapper's objection.
  */
-export async function chooseMapper(ctx: CallContext, mappers: readonly Mapper[], mounter: string, features: bigint): Promise<Mapper> {
+export async function chooseMapper(
+  ctx: CallContext,
+  mappers: readonly Mapper[],
+  mounter: string,
+  features: bigint,
+): Promise<Mapper> {
   const wanted = former[mounter as Mounter] ?? mounter;
   const candidates = wanted === 'auto' ? mappers : mappers.filter((mapper) => mapper.kind === wanted);
   const objections: string[] = [];

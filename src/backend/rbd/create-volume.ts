@@ -36,7 +36,13 @@ export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumeP
     image: objectNameFor(input.name, parameters.namePrefix),
   };
   formatVolumeId(id); // refuses an id that CSI could not carry, before anything is made
-  const request = { input, id, parameters, sizeBytes: chooseSize(input.capacity), record: recordOf(input.name, input.parameters) };
+  const request = {
+    input,
+    id,
+    parameters,
+    sizeBytes: chooseSize(input.capacity),
+    record: recordOf(input.name, input.parameters),
+  };
   return { id, create: async (ctx) => create(ctx, pools, request) };
 }
 
@@ -67,7 +73,11 @@ async function createImage(ctx: CallContext, pool: CephPool, request: Request): 
   } catch (error) {
     if (isCephError(error, errno.EEXIST)) return false;
     if (isCephError(error, errno.ENOENT) && dataPool !== undefined) {
-      throw new DriverError('INVALID_ARGUMENT', `dataPool "${dataPool}" does not exist in cluster "${id.clusterId}": create it or correct the StorageClass`, { cause: error });
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `dataPool "${dataPool}" does not exist in cluster "${id.clusterId}": create it or correct the StorageClass`,
+        { cause: error },
+      );
     }
     throw error;
   }
@@ -92,7 +102,10 @@ async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promis
 
 async function createAgain(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
   if (!(await createImage(ctx, pool, request))) {
-    throw new DriverError('ABORTED', `image ${request.id.image} is being created by another controller: repeat the request`);
+    throw new DriverError(
+      'ABORTED',
+      `image ${request.id.image} is being created by another controller: repeat the request`,
+    );
   }
   const imageId = await pool.images.id(ctx, request.id.image);
   await writeRecord(ctx, pool, imageId, request);
@@ -114,16 +127,25 @@ async function finishedHeader(ctx: CallContext, pool: CephPool, request: Request
 }
 
 /** Made by a create of ours that ended before the record was written. The image itself must then be what is asked for. */
-async function adoptWithoutRecord(ctx: CallContext, pool: CephPool, header: ImageHeader, request: Request): Promise<void> {
+async function adoptWithoutRecord(
+  ctx: CallContext,
+  pool: CephPool,
+  header: ImageHeader,
+  request: Request,
+): Promise<void> {
   const settable = header.features & ~(featureBits.striping | featureBits['data-pool'] | featureBits.operations);
   if (settable !== request.parameters.features) {
     throw conflict(request, `it has the features ${featureNames(settable).join(', ')}`);
   }
   const layout = await pool.images.layout(ctx, request.id.image);
-  if (layout.dataPool !== request.parameters.dataPool) throw conflict(request, `its data pool is ${layout.dataPool ?? request.id.pool}`);
+  if (layout.dataPool !== request.parameters.dataPool)
+    throw conflict(request, `its data pool is ${layout.dataPool ?? request.id.pool}`);
   if (!sizeFits(header.sizeBytes, request.input.capacity)) return; // the caller says it better
   if (await writeRecord(ctx, pool, header.id, request)) return;
-  throw new DriverError('ABORTED', `another controller is creating image ${request.id.image} at this moment: repeat the request`);
+  throw new DriverError(
+    'ABORTED',
+    `another controller is creating image ${request.id.image} at this moment: repeat the request`,
+  );
 }
 
 async function writeRecord(ctx: CallContext, pool: CephPool, imageId: string, request: Request): Promise<boolean> {

@@ -29,7 +29,11 @@ export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeI
   }
 }
 
-async function findHeader(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<ImageHeader | 'absent' | 'unfinished'> {
+async function findHeader(
+  ctx: CallContext,
+  pool: CephPool,
+  id: RbdVolumeId,
+): Promise<ImageHeader | 'absent' | 'unfinished'> {
   const imageId = await ignoringAbsence(pool.images.id(ctx, id.image));
   if (imageId === undefined) return 'absent';
   return (await ignoringAbsence(pool.images.headerById(ctx, imageId, []))) ?? 'unfinished';

@@ -46,7 +46,10 @@ export function parseFeatures(text: string): bigint {
     }
     const needed = settable[name];
     if (needed !== undefined && !names.includes(needed)) {
-      throw new DriverError('INVALID_ARGUMENT', `imageFeatures has "${name}", which needs "${needed}": add it, or leave "${name}" out`);
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `imageFeatures has "${name}", which needs "${needed}": add it, or leave "${name}" out`,
+      );
     }
     bits |= featureBits[name];
   }

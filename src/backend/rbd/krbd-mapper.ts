@@ -75,7 +75,8 @@ export class KrbdMapper implements Mapper {
       timeoutMs: mapTimeoutMs,
     });
     const device = result.stdout.trim();
-    if (result.exitCode !== 0 || !/^\/dev\/rbd[0-9]+$/.test(device)) throw mapFailure('rbd device map', request, result);
+    if (result.exitCode !== 0 || !/^\/dev\/rbd[0-9]+$/.test(device))
+      throw mapFailure('rbd device map', request, result);
     return { device, readOnly: request.readOnly };
   }
 
@@ -83,7 +84,14 @@ export class KrbdMapper implements Mapper {
     for (const { device } of await this.find(id)) {
       const all = [...options, ...(await this.#udevOptions())];
       const result = await runRbd(this.#exec, ctx, {
-        args: ['device', 'unmap', device, '--device-type', 'krbd', ...(all.length === 0 ? [] : ['--options', all.join(',')])],
+        args: [
+          'device',
+          'unmap',
+          device,
+          '--device-type',
+          'krbd',
+          ...(all.length === 0 ? [] : ['--options', all.join(',')]),
+        ],
         key: undefined,
         timeoutMs: mapTimeoutMs,
       });

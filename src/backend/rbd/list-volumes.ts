@@ -26,12 +26,18 @@ interface Found {
  * The volumes that CreateVolume has made, in the order cluster, pool, image name, so that a page stays right while volumes
  * come and go. Uses the clusters' own credentials.
  */
-export async function listVolumes(ctx: CallContext, pools: ImagePools, after: string, max: number): Promise<VolumePage> {
+export async function listVolumes(
+  ctx: CallContext,
+  pools: ImagePools,
+  after: string,
+  max: number,
+): Promise<VolumePage> {
   const start = after === '' ? undefined : parseToken(after);
   const found: Found[] = [];
   for await (const volume of walk(ctx, pools, start)) {
     // One more than asked for tells whether there is another page.
-    if (max > 0 && found.length === max) return { volumes: found.map((one) => one.volume), next: formatToken(found.at(-1)) };
+    if (max > 0 && found.length === max)
+      return { volumes: found.map((one) => one.volume), next: formatToken(found.at(-1)) };
     found.push(volume);
   }
   return { volumes: found.map((one) => one.volume), next: undefined };
@@ -44,9 +50,13 @@ async function* walk(ctx: CallContext, pools: ImagePools, start: Place | undefin
     const connection = await pools.connect(ctx, cluster.id);
     const names = (await connection.poolsOfApplication(ctx, 'rbd')).sort();
     for (const name of names) {
-      const here = start !== undefined && start.clusterId === cluster.id;
+      const here = start?.clusterId === cluster.id;
       if (here && name < start.pool) continue;
-      const opened = await pools.open(ctx, { clusterId: cluster.id, pool: name, namespace: cluster.rbdNamespace }, undefined);
+      const opened = await pools.open(
+        ctx,
+        { clusterId: cluster.id, pool: name, namespace: cluster.rbdNamespace },
+        undefined,
+      );
       yield* walkPool(ctx, opened.pool, cluster.id, here && name === start.pool ? start.image : '');
     }
   }
@@ -78,7 +88,12 @@ async function headerOf(ctx: CallContext, pool: CephPool, id: string): Promise<I
   }
 }
 
-function volumeOf(header: ImageHeader | undefined, clusterId: string, pool: CephPool, image: string): Volume | undefined {
+function volumeOf(
+  header: ImageHeader | undefined,
+  clusterId: string,
+  pool: CephPool,
+  image: string,
+): Volume | undefined {
   const text = header?.metadata.get(recordKey);
   if (header === undefined || text === undefined) return undefined;
   return {
@@ -99,7 +114,8 @@ function parseToken(token: string): Place {
     const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
     if (Array.isArray(value) && value.length === 3) {
       const [clusterId, pool, image] = value as unknown[];
-      if (typeof clusterId === 'string' && typeof pool === 'string' && typeof image === 'string') return { clusterId, pool, image };
+      if (typeof clusterId === 'string' && typeof pool === 'string' && typeof image === 'string')
+        return { clusterId, pool, image };
     }
   } catch {
     // falls through to the one answer

@@ -52,7 +52,7 @@ export async function mapImage(ctx: CallContext, deps: MapImageDependencies, inp
     await existing.mapper.unmap(ctx, id, []);
   }
   if (!isMultiNode(capability.mode)) await refuseOtherNodes(ctx, opened, input);
-  const mapper = await chooseMapper(ctx, deps.mappers, input.context['mounter'] ?? 'auto', header.features);
+  const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features);
   const { access, connection } = opened;
   const mapping = await mapper.map(ctx, {
     id,
@@ -64,7 +64,7 @@ export async function mapImage(ctx: CallContext, deps: MapImageDependencies, inp
     features: header.features,
     options: [
       ...optionsFor(mapper.kind, deps.clusters.find(id.clusterId)?.mapOptions),
-      ...optionsFor(mapper.kind, input.context['mapOptions']),
+      ...optionsFor(mapper.kind, input.context.mapOptions),
     ],
   });
   return target(mapping, true);
@@ -85,7 +85,10 @@ async function findImage(ctx: CallContext, pool: CephPool, input: StageInput): P
   }
 }
 
-async function findMapping(mappers: readonly Mapper[], input: StageInput): Promise<{ mapper: Mapper; mapping: Mapping } | undefined> {
+async function findMapping(
+  mappers: readonly Mapper[],
+  input: StageInput,
+): Promise<{ mapper: Mapper; mapping: Mapping } | undefined> {
   for (const mapper of mappers) {
     const [mapping] = await mapper.find(input.id);
     if (mapping !== undefined) return { mapper, mapping };

@@ -31,7 +31,9 @@ export class NbdMapper implements Mapper {
   async objection(): Promise<string | undefined> {
     if (!(await this.#moduleIsThere())) return 'this kernel has no nbd module (modprobe nbd fails)';
     const version = await this.#exec('rbd-nbd', ['--version'], { timeoutMs: 10_000 });
-    return version.failure === 'not-found' ? 'the program rbd-nbd is not installed (apt-get install rbd-nbd)' : undefined;
+    return version.failure === 'not-found'
+      ? 'the program rbd-nbd is not installed (apt-get install rbd-nbd)'
+      : undefined;
   }
 
   async find(id: RbdVolumeId): Promise<Mapping[]> {

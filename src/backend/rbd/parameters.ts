@@ -43,11 +43,11 @@ export function parseParameters(parameters: StringMap): RbdParameters {
   const layout = parseLayout(parameters);
   checkNodeParameters(parameters);
   return {
-    clusterId: parameters['clusterID'] ?? '',
+    clusterId: parameters.clusterID ?? '',
     pool: objectName(parameters, 'pool') ?? defaultPool,
     dataPool: objectName(parameters, 'dataPool'),
-    features: parseFeatures(parameters['imageFeatures'] ?? defaultFeatures),
-    namePrefix: parsePrefix(parameters['volumeNamePrefix'] ?? defaultVolumeNamePrefix),
+    features: parseFeatures(parameters.imageFeatures ?? defaultFeatures),
+    namePrefix: parsePrefix(parameters.volumeNamePrefix ?? defaultVolumeNamePrefix),
     ...layout,
   };
 }
@@ -61,28 +61,40 @@ export function nodeContext(parameters: StringMap): StringMap {
 
 /** Also for a volume context that was written by hand. @throws DriverError INVALID_ARGUMENT. */
 export function checkNodeParameters(parameters: StringMap): void {
-  const mounter = parameters['mounter'];
+  const mounter = parameters.mounter;
   if (mounter !== undefined && !(mounters as readonly string[]).includes(mounter)) {
     throw new DriverError('INVALID_ARGUMENT', `mounter is "${mounter}": use ${mounters.join(', ')}`);
   }
-  if (/[^\x21-\x7e]/.test(parameters['mapOptions'] ?? '')) {
-    throw new DriverError('INVALID_ARGUMENT', 'mapOptions holds white space or control characters: write options separated by commas only');
+  if (/[^\x21-\x7e]/.test(parameters.mapOptions ?? '')) {
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      'mapOptions holds white space or control characters: write options separated by commas only',
+    );
   }
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(parameters['mkfsOptions'] ?? '')) {
-    throw new DriverError('INVALID_ARGUMENT', 'mkfsOptions holds control characters: write options separated by blanks');
+  if (/[\u0000-\u001f\u007f]/.test(parameters.mkfsOptions ?? '')) {
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      'mkfsOptions holds control characters: write options separated by blanks',
+    );
   }
 }
 
 function objectName(parameters: StringMap, name: string): string | undefined {
   const value = parameters[name];
   if (value === undefined || isObjectName(value)) return value;
-  throw new DriverError('INVALID_ARGUMENT', `parameter ${name} is "${value}", which is no pool name: it can't be empty or hold / @ or control characters`);
+  throw new DriverError(
+    'INVALID_ARGUMENT',
+    `parameter ${name} is "${value}", which is no pool name: it can't be empty or hold / @ or control characters`,
+  );
 }
 
 function parsePrefix(prefix: string): string {
   if (prefix === '' || (isObjectName(prefix) && Buffer.byteLength(prefix) <= 40)) return prefix;
-  throw new DriverError('INVALID_ARGUMENT', 'volumeNamePrefix takes at most 40 bytes, without / @ and control characters');
+  throw new DriverError(
+    'INVALID_ARGUMENT',
+    'volumeNamePrefix takes at most 40 bytes, without / @ and control characters',
+  );
 }
 
 function parseLayout(parameters: StringMap): Pick<RbdParameters, 'order' | 'stripeUnitBytes' | 'stripeCount'> {
@@ -92,7 +104,10 @@ function parseLayout(parameters: StringMap): Pick<RbdParameters, 'order' | 'stri
   const order = objectBytes === undefined ? undefined : Math.log2(Number(objectBytes));
   // librbd, image/CreateRequest.cc validate_order: 12 to 25.
   if (order !== undefined && (!Number.isInteger(order) || order < 12 || order > 25)) {
-    throw new DriverError('INVALID_ARGUMENT', 'objectSize must be a power of two from 4096 (4 KiB) to 33554432 (32 MiB), in bytes');
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      'objectSize must be a power of two from 4096 (4 KiB) to 33554432 (32 MiB), in bytes',
+    );
   }
   if ((stripeUnitBytes === undefined) !== (stripeCount === undefined)) {
     throw new DriverError('INVALID_ARGUMENT', 'stripeUnit and stripeCount go together: set both or none');
@@ -107,5 +122,8 @@ function positive(parameters: StringMap, name: string): bigint | undefined {
   const text = parameters[name];
   if (text === undefined) return undefined;
   if (/^[1-9][0-9]{0,15}$/.test(text)) return BigInt(text);
-  throw new DriverError('INVALID_ARGUMENT', `parameter ${name} is "${text}": write a positive whole number, in bytes where it is a size`);
+  throw new DriverError(
+    'INVALID_ARGUMENT',
+    `parameter ${name} is "${text}": write a positive whole number, in bytes where it is a size`,
+  );
 }

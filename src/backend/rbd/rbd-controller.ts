@@ -8,7 +8,15 @@ import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { VolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
-import type { Capacity, ControllerBackend, CreateVolumeInput, StringMap, Volume, VolumePage, VolumePlan } from '../backend.js';
+import type {
+  Capacity,
+  ControllerBackend,
+  CreateVolumeInput,
+  StringMap,
+  Volume,
+  VolumePage,
+  VolumePlan,
+} from '../backend.js';
 import { planVolume } from './create-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
@@ -73,7 +81,11 @@ export class RbdController implements ControllerBackend {
       const { pool } = await this.#pools.open(ctx, id, credentials);
       const header = await pool.images.header(ctx, id.image, [recordKey]);
       const text = header.metadata.get(recordKey);
-      return { id, sizeBytes: header.sizeBytes, context: text === undefined ? {} : nodeContext(parseRecord(text, id.image).parameters) };
+      return {
+        id,
+        sizeBytes: header.sizeBytes,
+        context: text === undefined ? {} : nodeContext(parseRecord(text, id.image).parameters),
+      };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -104,7 +116,10 @@ export class RbdController implements ControllerBackend {
 
   resumeBackgroundWork(): void {
     void this.#resume().catch((error: unknown) => {
-      this.#log.info({ err: error }, 'what an earlier process left in the trash is looked for again on the first request of each pool');
+      this.#log.info(
+        { err: error },
+        'what an earlier process left in the trash is looked for again on the first request of each pool',
+      );
     });
   }
 
@@ -124,7 +139,7 @@ export class RbdController implements ControllerBackend {
 
   /** With a StorageClass's parameters its pool, else every RBD pool: a volume fits where most is free. */
   async #placesFor(ctx: CallContext, parameters: StringMap): Promise<bigint[]> {
-    if (parameters['pool'] === undefined && parameters['clusterID'] === undefined) {
+    if (parameters.pool === undefined && parameters.clusterID === undefined) {
       const clusters = this.#pools.clusters.all();
       const all = await Promise.all(clusters.map(async (cluster) => this.#availableBytes(ctx, cluster.id)));
       return all.flatMap((pools) => [...pools.values()]);
@@ -133,12 +148,20 @@ export class RbdController implements ControllerBackend {
     const pools = await this.#availableBytes(ctx, clusterId);
     const available = pools.get(dataPool ?? pool);
     if (available !== undefined) return [available];
-    throw new DriverError('INVALID_ARGUMENT', `pool "${dataPool ?? pool}" is no RBD pool of cluster "${clusterId}": correct the StorageClass, or run rbd pool init`);
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `pool "${dataPool ?? pool}" is no RBD pool of cluster "${clusterId}": correct the StorageClass, or run rbd pool init`,
+    );
   }
 
   async #availableBytes(ctx: CallContext, clusterId: string): Promise<Map<string, bigint>> {
     const connection = await this.#pools.connect(ctx, clusterId);
-    const [tagged, capacities] = await Promise.all([connection.poolsOfApplication(ctx, 'rbd'), connection.poolCapacities(ctx)]);
-    return new Map(capacities.filter(({ name }) => tagged.includes(name)).map(({ name, availableBytes }) => [name, availableBytes]));
+    const [tagged, capacities] = await Promise.all([
+      connection.poolsOfApplication(ctx, 'rbd'),
+      connection.poolCapacities(ctx),
+    ]);
+    return new Map(
+      capacities.filter(({ name }) => tagged.includes(name)).map(({ name, availableBytes }) => [name, availableBytes]),
+    );
   }
 }

@@ -44,7 +44,11 @@ export class RbdNode implements NodeBackend {
     checkNodeParameters(input.context);
     const readOnly = isReaderOnly(input.capability.mode);
     if (await this.#alreadyStaged(ctx, input, readOnly)) return;
-    const target = await mapImage(ctx, { pools: this.#pools, mappers: this.#deps.mappers, clusters: this.#deps.clusters }, input);
+    const target = await mapImage(
+      ctx,
+      { pools: this.#pools, mappers: this.#deps.mappers, clusters: this.#deps.clusters },
+      input,
+    );
     try {
       if (input.capability.access.type === 'block') await this.#bindDevice(ctx, target, input.stagingPath);
       else await this.#mountDevice(ctx, target, input, readOnly);
@@ -128,10 +132,11 @@ export class RbdNode implements NodeBackend {
         target: input.stagingPath,
         fsType: access.fsType === '' ? defaultFileSystem : access.fsType,
         mountOptions: access.mountFlags,
-        formatOptions: (input.context['mkfsOptions'] ?? '').split(/ +/).filter((option) => option !== ''),
+        formatOptions: (input.context.mkfsOptions ?? '').split(/ +/).filter((option) => option !== ''),
         readOnly,
         allowFormat: async () => Promise.resolve(target.mayFormat()),
-        onFormatted: async () => target.remember(formattedKey, access.fsType === '' ? defaultFileSystem : access.fsType),
+        onFormatted: async () =>
+          target.remember(formattedKey, access.fsType === '' ? defaultFileSystem : access.fsType),
       },
       { signal: ctx.signal },
     );

@@ -64,7 +64,8 @@ export class TrashPurger {
 
   /** The first time this process meets a pool it looks for what an earlier process left. */
   meet(place: PoolPlace, credentials: Credentials | undefined): void {
-    if (!this.#seen.has(JSON.stringify([place.clusterId, place.pool, place.namespace]))) this.schedule(place, credentials);
+    if (!this.#seen.has(JSON.stringify([place.clusterId, place.pool, place.namespace])))
+      this.schedule(place, credentials);
   }
 
   /** Waits for the removals that are under way. */
@@ -102,7 +103,10 @@ export class TrashPurger {
       }
     } catch (error) {
       if (ctx.signal.aborted) return 0;
-      this.#options.log.warn({ err: error, cluster: place.clusterId, pool: place.pool }, 'the trash could not be purged');
+      this.#options.log.warn(
+        { err: error, cluster: place.clusterId, pool: place.pool },
+        'the trash could not be purged',
+      );
       // A pool that is gone or a key that is refused is not going to change by itself.
       return error instanceof DriverError && error.code === 'UNAVAILABLE' ? 1 : 0;
     }

@@ -1,6 +1,14 @@
 import { access, mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attachLoop, backingFileOf, detachLoop, type Exec, findLoops, mountPointOf, type MounterLike } from 'mount-utils-ts';
+import {
+  attachLoop,
+  backingFileOf,
+  detachLoop,
+  type Exec,
+  findLoops,
+  mountPointOf,
+  type MounterLike,
+} from 'mount-utils-ts';
 import { v5 as uuidV5 } from 'uuid';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
@@ -42,7 +50,8 @@ export class UserspaceMapper implements Mapper {
       if (!(await exists(path))) return `${path} is missing (${fix})`;
     }
     const version = await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 });
-    if (version.failure === 'not-found') return `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
+    if (version.failure === 'not-found')
+      return `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
     return undefined;
   }
 
@@ -101,7 +110,8 @@ export class UserspaceMapper implements Mapper {
       await this.#deps.daemons.stop(pid, stopGraceMs);
     }
     // A daemon that was killed leaves a mount that answers ENOTCONN.
-    while (mountPointOf(file, await this.#deps.mounter.list()) !== undefined) await this.#deps.mounter.unmountLazy(file);
+    while (mountPointOf(file, await this.#deps.mounter.list()) !== undefined)
+      await this.#deps.mounter.unmountLazy(file);
     await rm(file, { force: true });
     await rm(join(this.#directory(id), 'ceph.conf'), { force: true });
     await rmdir(this.#directory(id)).catch(() => undefined);
@@ -140,7 +150,14 @@ function daemonArguments(request: MapRequest, file: string, conf: string): strin
     'read-only': readOnly,
     discard: 'unmap',
   };
-  const fuse = { type: 'fuse', id: 'image', 'node-name': 'image', mountpoint: file, writable: !readOnly, growable: !readOnly };
+  const fuse = {
+    type: 'fuse',
+    id: 'image',
+    'node-name': 'image',
+    mountpoint: file,
+    writable: !readOnly,
+    growable: !readOnly,
+  };
   return [
     '--daemonize',
     ...(key === undefined ? [] : ['--object', 'secret,id=key,file=/dev/fd/3,format=base64']),

@@ -55,7 +55,9 @@ function loadLibrados() {
     readOpOmapGet: call(
       'void rados_read_op_omap_get_vals_by_keys(void *op, const char **keys, size_t count, _Out_ void **iterator, void *result)',
     ),
-    omapNext: call('int rados_omap_get_next(void *iterator, _Out_ void **key, _Out_ void **value, _Out_ size_t *length)'),
+    omapNext: call(
+      'int rados_omap_get_next(void *iterator, _Out_ void **key, _Out_ void **value, _Out_ size_t *length)',
+    ),
     omapEnd: call('void rados_omap_get_end(void *iterator)'),
     readOpOperate: call('int rados_read_op_operate(void *op, void *io, const char *object, int flags)'),
 

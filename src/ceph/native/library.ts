@@ -10,7 +10,8 @@ export interface Pointer {
 /** A one-element array that a library writes a pointer into (koffi's `_Out_`). */
 export type PointerOut = [Pointer | null];
 
-export type NativeArgument = Pointer | PointerOut | string | number | bigint | boolean | Buffer | readonly string[] | null;
+export type NativeArgument =
+  Pointer | PointerOut | string | number | bigint | boolean | Buffer | readonly string[] | null;
 
 export interface NativeFunction {
   /** Runs in libuv's thread pool: for everything that may talk to the network. */
@@ -31,9 +32,13 @@ export function loadLibrary(file: string, debianPackage: string): NativeLibrary 
   try {
     library = koffi.load(file);
   } catch (error) {
-    throw new DriverError('FAILED_PRECONDITION', `${file} can't be loaded: install it (apt-get install ${debianPackage})`, {
-      cause: error,
-    });
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `${file} can't be loaded: install it (apt-get install ${debianPackage})`,
+      {
+        cause: error,
+      },
+    );
   }
   return {
     call: (prototype) => {

@@ -1,5 +1,10 @@
 import type { CreateVolumeInput } from '../../backend/backend.js';
-import type { DeleteVolumeInput, GetCapacityInput, ListVolumesInput, ValidateInput } from '../../controller/controller-service.js';
+import type {
+  DeleteVolumeInput,
+  GetCapacityInput,
+  ListVolumesInput,
+  ValidateInput,
+} from '../../controller/controller-service.js';
 import type { CapacityRange } from '../../domain/capacity.js';
 import { parseVolumeId } from '../../domain/volume-id.js';
 import type { csi } from '../gen/csi.js';
@@ -10,10 +15,14 @@ import { invalid, readInt64, readMap, requireId, requireName } from './fields.js
 export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVolumeInput {
   const name = requireName(request.name);
   if (request.volume_content_source !== undefined) {
-    throw invalid('volume_content_source is set: this driver does not make volumes from snapshots or volumes yet and does not advertise it');
+    throw invalid(
+      'volume_content_source is set: this driver does not make volumes from snapshots or volumes yet and does not advertise it',
+    );
   }
   if (request.mutable_parameters.size > 0) {
-    throw invalid('mutable_parameters is set, which this driver does not advertise: leave the VolumeAttributesClass out');
+    throw invalid(
+      'mutable_parameters is set, which this driver does not advertise: leave the VolumeAttributesClass out',
+    );
   }
   return {
     name,
@@ -47,7 +56,8 @@ export function readGetCapacity(request: csi.v1.GetCapacityRequest): GetCapacity
 }
 
 export function readListVolumes(request: csi.v1.ListVolumesRequest): ListVolumesInput {
-  if (request.max_entries < 0) throw invalid(`max_entries is ${request.max_entries}: use a positive number, or 0 for all`);
+  if (request.max_entries < 0)
+    throw invalid(`max_entries is ${request.max_entries}: use a positive number, or 0 for all`);
   return { maxEntries: request.max_entries, startingToken: request.starting_token };
 }
 

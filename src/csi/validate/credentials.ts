@@ -19,8 +19,12 @@ export function readCredentials(secrets: ReadonlyMap<string, string>): Credentia
     const userValue = secrets.get(user)?.trim() ?? '';
     const keyValue = secrets.get(key)?.trim() ?? '';
     if (userValue === '' && keyValue === '') continue;
-    if (userValue === '') throw invalid(`the Secret has ${key} without ${user}: add ${user}, the name without "client."`);
-    if (keyValue === '') throw invalid(`the Secret has ${user} without ${key}: add the output of "ceph auth get-key client.${user === 'userID' ? 'USER' : 'ADMIN'}"`);
+    if (userValue === '')
+      throw invalid(`the Secret has ${key} without ${user}: add ${user}, the name without "client."`);
+    if (keyValue === '')
+      throw invalid(
+        `the Secret has ${user} without ${key}: add the output of "ceph auth get-key client.${user === 'userID' ? 'USER' : 'ADMIN'}"`,
+      );
     return credentials(user, userValue, key, keyValue);
   }
   const inTree = secrets.get('key')?.trim() ?? '';
@@ -28,8 +32,10 @@ export function readCredentials(secrets: ReadonlyMap<string, string>): Credentia
 }
 
 function credentials(userField: string, user: string, keyField: string, key: string): Credentials {
-  if (user.startsWith('client.')) throw invalid(`the Secret's ${userField} starts with "client.": write the name without it`);
-  if (!/^[\x21-\x7e]+$/.test(user)) throw invalid(`the Secret's ${userField} is no cephx user name: it holds blanks or control characters`);
+  if (user.startsWith('client.'))
+    throw invalid(`the Secret's ${userField} starts with "client.": write the name without it`);
+  if (!/^[\x21-\x7e]+$/.test(user))
+    throw invalid(`the Secret's ${userField} is no cephx user name: it holds blanks or control characters`);
   const objection = cephxKeyObjection(key);
   if (objection !== undefined) throw invalid(`the Secret's ${keyField} ${objection}`);
   return { user, key: new Secret(key) };

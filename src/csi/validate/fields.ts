@@ -15,9 +15,13 @@ export function invalid(message: string): DriverError {
 /** @throws DriverError INVALID_ARGUMENT naming the field. */
 export function requireName(value: string): string {
   if (value === '') throw invalid('name is empty: every volume needs one');
-  const characters = [...value].length;
-  if (characters > maxNameCharacters) throw invalid(`name has ${characters} characters and CSI allows ${maxNameCharacters}: shorten it`);
-  if (bannedInNames.test(value)) throw invalid('name holds a control character (U+0000-U+0008, U+000B, U+000C, U+000E-U+001F or U+007F-U+009F), which CSI forbids');
+  const characters = Array.from(value).length;
+  if (characters > maxNameCharacters)
+    throw invalid(`name has ${characters} characters and CSI allows ${maxNameCharacters}: shorten it`);
+  if (bannedInNames.test(value))
+    throw invalid(
+      'name holds a control character (U+0000-U+0008, U+000B, U+000C, U+000E-U+001F or U+007F-U+009F), which CSI forbids',
+    );
   if (!value.isWellFormed()) throw invalid('name is not well-formed Unicode');
   return value;
 }
@@ -41,7 +45,8 @@ export function requirePath(field: string, value: string): string {
 export function readMap(field: string, map: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
   let bytes = 0;
   for (const [key, value] of map) bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
-  if (bytes > maxMapBytes) throw invalid(`${field} holds ${bytes} bytes and CSI allows ${maxMapBytes}: shorten its values`);
+  if (bytes > maxMapBytes)
+    throw invalid(`${field} holds ${bytes} bytes and CSI allows ${maxMapBytes}: shorten its values`);
   return Object.fromEntries(map);
 }
 

@@ -12,12 +12,22 @@ export function readStage(request: csi.v1.NodeStageVolumeRequest): StageInput {
   const stagingPath = requirePath('staging_target_path', request.staging_target_path);
   const capability = readCapability('volume_capability', request.volume_capability);
   const credentials = readCredentials(request.secrets);
-  return { id: knownId(idText), stagingPath, capability, context: readMap('volume_context', request.volume_context), credentials };
+  return {
+    id: knownId(idText),
+    stagingPath,
+    capability,
+    context: readMap('volume_context', request.volume_context),
+    credentials,
+  };
 }
 
 export function readUnstage(request: csi.v1.NodeUnstageVolumeRequest): UnstageInput {
   const idText = requireId(request.volume_id);
-  return { idText, id: parseVolumeId(idText), stagingPath: requirePath('staging_target_path', request.staging_target_path) };
+  return {
+    idText,
+    id: parseVolumeId(idText),
+    stagingPath: requirePath('staging_target_path', request.staging_target_path),
+  };
 }
 
 export function readPublish(request: csi.v1.NodePublishVolumeRequest): PublishInput {
@@ -25,7 +35,10 @@ export function readPublish(request: csi.v1.NodePublishVolumeRequest): PublishIn
   const targetPath = requirePath('target_path', request.target_path);
   const capability = readCapability('volume_capability', request.volume_capability);
   if (request.staging_target_path === '') {
-    throw new DriverError('FAILED_PRECONDITION', 'staging_target_path is missing: this driver stages volumes, call NodeStageVolume and name its path');
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      'staging_target_path is missing: this driver stages volumes, call NodeStageVolume and name its path',
+    );
   }
   const stagingPath = requirePath('staging_target_path', request.staging_target_path);
   return { id: knownId(idText), stagingPath, targetPath, capability, readOnly: request.readonly };
@@ -38,7 +51,8 @@ export function readUnpublish(request: csi.v1.NodeUnpublishVolumeRequest): Unpub
 /** A relative path is where no volume is, not a malformed request (csi-sanity asks for `some/path`). */
 export function readStats(request: csi.v1.NodeGetVolumeStatsRequest): StatsInput {
   const idText = requireId(request.volume_id);
-  if (request.volume_path === '') throw invalid('volume_path is empty: name the path where the volume is published or staged');
+  if (request.volume_path === '')
+    throw invalid('volume_path is empty: name the path where the volume is published or staged');
   return { idText, id: parseVolumeId(idText), volumePath: request.volume_path };
 }
 

@@ -1,0 +1,80 @@
+import { performance } from 'node:perf_hooks';
+import { beginCoverage, printCoverage } from './coverage.js';
+import { watchInterruption } from './interruption.js';
+import { emptyResults, summaryOf, total, type Row } from './results.js';
+import { RunSpace } from './run-space.js';
+import * as stages from './stages.js';
+
+type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'bench';
+
+const [mode, ...extra] = process.argv.slice(2) as [Mode, ...string[]];
+const interruption = watchInterruption();
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  await emptyResults();
+  const space = await RunSpace.open(interruption.signal);
+  const rows: Row[] = [];
+  try {
+    await runMode({ space, signal: interruption.signal, coverage: {}, add: (...more) => rows.push(...more) });
+  } catch (error) {
+    console.error(error);
+    rows.push(stages.failure('the run itself'));
+  } finally {
+    rows.push(await checkMachine(space));
+  }
+  const { passed, failed } = total(rows);
+  if (mode !== 'bench') console.log(summaryOf(rows));
+  const nothingRan = passed === 0 && mode !== 'bench';
+  return interruption.exitCode() ?? (failed > 0 || nothingRan ? 1 : 0);
+}
+
+async function runMode(context: stages.StageContext): Promise<void> {
+  switch (mode) {
+    case 'test':
+      await runEverything(context);
+      return;
+    case 'unit':
+      context.add(await stages.lint(context), await stages.testsWithoutCluster(context));
+      return;
+    case 'sanity':
+      if (await stages.startCluster(context)) context.add(...(await stages.sanity(context, extra)));
+      return;
+    case 'crash':
+      if (await stages.startCluster(context)) {
+        context.add(...(await stages.crash(context, extra.includes('--kills') ? extra : ['--kills', '200', ...extra])));
+      }
+      return;
+    case 'bench':
+      if (await stages.startCluster(context)) context.add(await stages.bench(context, extra));
+      return;
+  }
+}
+
+async function runEverything(plain: stages.StageContext): Promise<void> {
+  const context = { ...plain, coverage: await beginCoverage() };
+  context.add(await stages.lint(context), await stages.testsWithoutCluster(context));
+  if (await stages.startCluster(context)) {
+    context.add(await stages.testsOnCluster(context));
+    context.add(...(await stages.sanity(context, [])));
+    context.add(...(await stages.crash(context, ['--kills', '20'])));
+  }
+  if (context.signal.aborted) return;
+  stages.heading('coverage');
+  const problem = await printCoverage(context.signal);
+  if (problem === undefined) return;
+  console.log(`the coverage could not be reported: ${problem}`);
+  context.add(stages.failure('coverage'));
+}
+
+/** The last stage: nothing of the run may be left on the machine. */
+async function checkMachine(space: RunSpace): Promise<Row> {
+  const began = performance.now();
+  const leftovers = await space.close();
+  if (leftovers.length > 0) {
+    stages.heading('left behind by this run, and removed now');
+    for (const { text } of leftovers) console.log(`  ${text}`);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  return { stage: 'machine left clean', passed: 0, failed: leftovers.length, skipped: 0, seconds };
+}

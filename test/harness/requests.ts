@@ -1,0 +1,97 @@
+import { csi } from '../../src/csi/gen/csi.js';
+
+const { Mode } = csi.v1.VolumeCapability.AccessMode;
+type ModeName = Exclude<keyof typeof Mode, 'UNKNOWN'>;
+
+/** A capability for a mounted file system. */
+export function mountCapability(
+  mode: ModeName = 'SINGLE_NODE_WRITER',
+  fsType = 'ext4',
+  mountFlags: string[] = [],
+): csi.v1.VolumeCapability {
+  return new csi.v1.VolumeCapability({
+    mount: new csi.v1.VolumeCapability.MountVolume({ fs_type: fsType, mount_flags: mountFlags }),
+    access_mode: new csi.v1.VolumeCapability.AccessMode({ mode: Mode[mode] }),
+  });
+}
+
+/** A capability for a raw block device. */
+export function blockCapability(mode: ModeName = 'SINGLE_NODE_WRITER'): csi.v1.VolumeCapability {
+  return new csi.v1.VolumeCapability({
+    block: new csi.v1.VolumeCapability.BlockVolume(),
+    access_mode: new csi.v1.VolumeCapability.AccessMode({ mode: Mode[mode] }),
+  });
+}
+
+export interface CreateOptions {
+  readonly requiredBytes?: bigint;
+  readonly limitBytes?: bigint;
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly capabilities?: csi.v1.VolumeCapability[];
+}
+
+export function createRequest(name: string, options: CreateOptions = {}): csi.v1.CreateVolumeRequest {
+  return new csi.v1.CreateVolumeRequest({
+    name,
+    capacity_range: new csi.v1.CapacityRange({
+      required_bytes: (options.requiredBytes ?? 1n << 30n).toString(),
+      limit_bytes: (options.limitBytes ?? 0n).toString(),
+    }),
+    volume_capabilities: options.capabilities ?? [mountCapability()],
+    parameters: new Map(Object.entries(options.parameters ?? {})),
+    secrets: new Map(Object.entries(options.secrets ?? {})),
+  });
+}
+
+export function deleteRequest(
+  volumeId: string,
+  secrets: Readonly<Record<string, string>> = {},
+): csi.v1.DeleteVolumeRequest {
+  return new csi.v1.DeleteVolumeRequest({ volume_id: volumeId, secrets: new Map(Object.entries(secrets)) });
+}
+
+export interface NodeOptions {
+  readonly capability?: csi.v1.VolumeCapability;
+  readonly context?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly readOnly?: boolean;
+}
+
+export function stageRequest(
+  volumeId: string,
+  stagingPath: string,
+  options: NodeOptions = {},
+): csi.v1.NodeStageVolumeRequest {
+  return new csi.v1.NodeStageVolumeRequest({
+    volume_id: volumeId,
+    staging_target_path: stagingPath,
+    volume_capability: options.capability ?? mountCapability(),
+    volume_context: new Map(Object.entries(options.context ?? {})),
+    secrets: new Map(Object.entries(options.secrets ?? {})),
+  });
+}
+
+export function unstageRequest(volumeId: string, stagingPath: string): csi.v1.NodeUnstageVolumeRequest {
+  return new csi.v1.NodeUnstageVolumeRequest({ volume_id: volumeId, staging_target_path: stagingPath });
+}
+
+export function publishRequest(
+  volumeId: string,
+  stagingPath: string,
+  targetPath: string,
+  options: NodeOptions = {},
+): csi.v1.NodePublishVolumeRequest {
+  return new csi.v1.NodePublishVolumeRequest({
+    volume_id: volumeId,
+    staging_target_path: stagingPath,
+    target_path: targetPath,
+    volume_capability: options.capability ?? mountCapability(),
+    readonly: options.readOnly ?? false,
+    volume_context: new Map(Object.entries(options.context ?? {})),
+  });
+}
+
+export function unpublishRequest(volumeId: string, targetPath: string): csi.v1.NodeUnpublishVolumeRequest {
+  return new csi.v1.NodeUnpublishVolumeRequest({ volume_id: volumeId, target_path: targetPath });
+}
