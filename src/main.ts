@@ -75,7 +75,6 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
     identity: identityHandlers({
       driverName: options.driverName,
       version,
-      servesController: controllers !== undefined,
       ready: () => !server.draining,
     }),
     controller:

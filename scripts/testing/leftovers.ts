@@ -22,7 +22,7 @@ export async function findLeftovers(dir: string, mark: string): Promise<Leftover
   ];
 }
 
-/** Takes away what findLeftovers finds, and the directory. Best effort: what cannot be removed has been reported. */
+/** Takes away what findLeftovers finds. Best effort: what cannot be removed has been reported. */
 export async function removeLeftovers(dir: string, mark: string): Promise<void> {
   const options = { reject: false, timeout: 20_000 };
   for (const path of (await mountsOf(dir)).reverse()) await execa('umount', ['--lazy', path], options);
@@ -34,7 +34,6 @@ export async function removeLeftovers(dir: string, mark: string): Promise<void> 
       // It has just ended.
     }
   }
-  await execa('rm', ['-rf', '--one-file-system', '--', dir], options);
 }
 
 /** Mount points below dir, in the order in which they were mounted. */

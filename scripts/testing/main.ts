@@ -18,10 +18,10 @@ async function main(): Promise<number> {
   try {
     await runMode({ space, signal: interruption.signal, coverage: {}, add: (...more) => rows.push(...more) });
   } catch (error) {
-    console.error(error);
+    if (!interruption.signal.aborted) console.error(error);
     rows.push(stages.failure('the run itself'));
   } finally {
-    rows.push(await checkMachine(space));
+    rows.push(await checkMachine(space, total(rows).failed > 0 && !interruption.signal.aborted));
   }
   const { passed, failed } = total(rows);
   if (mode !== 'bench') console.log(summaryOf(rows));
@@ -59,7 +59,7 @@ async function runEverything(plain: stages.StageContext): Promise<void> {
     context.add(...(await stages.sanity(context, [])));
     context.add(...(await stages.crash(context, ['--kills', '20'])));
   }
-  if (context.signal.aborted) return;
+  context.signal.throwIfAborted();
   stages.heading('coverage');
   const problem = await printCoverage(context.signal);
   if (problem === undefined) return;
@@ -68,9 +68,9 @@ async function runEverything(plain: stages.StageContext): Promise<void> {
 }
 
 /** The last stage: nothing of the run may be left on the machine. */
-async function checkMachine(space: RunSpace): Promise<Row> {
+async function checkMachine(space: RunSpace, keepFiles: boolean): Promise<Row> {
   const began = performance.now();
-  const leftovers = await space.close();
+  const leftovers = await space.close(keepFiles);
   if (leftovers.length > 0) {
     stages.heading('left behind by this run, and removed now');
     for (const { text } of leftovers) console.log(`  ${text}`);

@@ -81,7 +81,7 @@ function reasonToSkip(result: Result): string | undefined {
 
 function detailOf(result: unknown): string {
   const { diag, tapError } = result as { diag?: Record<string, unknown>; tapError?: string };
-  const parts = [tapError, diag?.['diff'], diag?.['found'], diag?.['stack'], diag?.['source']];
+  const parts = [tapError, diag?.diff, diag?.found, diag?.stack, diag?.source];
   return parts
     .filter((part) => part !== undefined && part !== null)
     .map((part) => (typeof part === 'string' ? part : JSON.stringify(part)))

@@ -53,9 +53,7 @@ export function summaryOf(rows: readonly Row[]): string {
     ...skipLines(rows),
     '',
     line(['stage', 'passed', 'failed', 'skipped', 'seconds']),
-    ...rows.map((row) =>
-      line([row.stage, `${row.passed}`, `${row.failed}`, `${row.skipped}`, row.seconds.toFixed(1)]),
-    ),
+    ...rows.map((row) => line([row.stage, `${row.passed}`, `${row.failed}`, `${row.skipped}`, row.seconds.toFixed(1)])),
     '',
     `tests: ${passed} passed, ${failed} failed, ${skipped} skipped`,
   ].join('\n');

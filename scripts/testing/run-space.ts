@@ -1,7 +1,9 @@
 import { mkdtemp, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { clusterScript } from '../../test/harness/cluster.js';
 import { findLeftovers, removeLeftovers, type Leftover } from './leftovers.js';
+import { RESULTS_DIR } from './results.js';
 import { runProgram } from './run-program.js';
 
 const MARK = 'CUTTLE_TEST_RUN';
@@ -11,7 +13,7 @@ const SETTLE_MS = 5_000;
 export class RunSpace {
   readonly dir: string;
   readonly #signal: AbortSignal;
-  #cephConf: string | undefined = process.env['CUTTLE_TEST_CEPH_CONF'];
+  #cephConf: string | undefined = process.env.CUTTLE_TEST_CEPH_CONF;
   #ownCluster: string | undefined;
 
   private constructor(dir: string, signal: AbortSignal) {
@@ -48,22 +50,31 @@ export class RunSpace {
     return undefined;
   }
 
-  /** Stops the cluster, says what the run has left on the machine, and removes that too. */
-  async close(): Promise<Leftover[]> {
+  /** Stops the cluster, says what the run has left on the machine, and removes that too; files can be kept for reading. */
+  async close(keepFiles: boolean): Promise<Leftover[]> {
     const found: Leftover[] = [];
     if (this.#ownCluster !== undefined) {
       const stop = await execa(clusterScript(), ['stop', '--dir', this.#ownCluster], {
         reject: false,
         detached: true, // Ctrl-C must not cut it short
-        env: { [MARK]: '' },
       });
       if (stop.failed) found.push({ kind: 'cluster', text: `the Ceph cluster could not be stopped: ${stop.stderr}` });
     }
     found.push(...(await this.#settledLeftovers()));
-    const files = await readdir(this.dir).catch(() => []);
-    if (files.length > 0) console.log(`files left in the run's directory, removed now: ${files.join(', ')}`);
     await removeLeftovers(this.dir, MARK);
+    await this.#removeFiles(keepFiles);
     return found;
+  }
+
+  /** The run's directory goes; logs that a failed test left in it are moved to where the results are. */
+  async #removeFiles(keep: boolean): Promise<void> {
+    const files = await readdir(this.dir).catch(() => []);
+    if (files.length > 0 && keep) {
+      const kept = join(RESULTS_DIR, 'files');
+      await execa('cp', ['-a', '-x', '--', this.dir, kept], { reject: false });
+      console.log(`\nfiles that the run has left are in ${kept}: ${files.join(', ')}`);
+    }
+    await execa('rm', ['-rf', '--one-file-system', '--', this.dir], { reject: false });
   }
 
   /** What has just been asked to end gets a moment to do so. */

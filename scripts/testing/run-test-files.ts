@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTap, type TapCounts } from './read-tap.js';
 import { RESULTS_DIR, type Row } from './results.js';
-import { runProgram } from './run-program.js';
+import { runProgram, type ProgramEnd } from './run-program.js';
 import type { TestFile } from './test-files.js';
 
 export interface TestRun {
@@ -53,7 +53,7 @@ async function runTestFile(file: TestFile, run: TestRun): Promise<TapCounts> {
     counts.failures.push({ title: 'the file ran no test', detail: '' });
   }
   await keepOutput(file, end.stdout, end.stderr);
-  say(file, counts, end.seconds, end.stderr);
+  say(file, counts, end);
   return counts;
 }
 
@@ -65,17 +65,18 @@ async function keepOutput(file: TestFile, stdout: string, stderr: string): Promi
   if (stderr !== '') await writeFile(join(dir, `${name}.stderr`), stderr);
 }
 
-function say(file: TestFile, counts: TapCounts, seconds: number, stderr: string): void {
+function say(file: TestFile, counts: TapCounts, end: ProgramEnd): void {
   const facts = [
     `${counts.passed} passed`,
     ...(counts.failed > 0 ? [`${counts.failed} failed`] : []),
     ...(counts.skipped.length > 0 ? [`${counts.skipped.length} skipped`] : []),
+    ...(end.failure === undefined ? [] : [end.failure]),
   ];
   const word = counts.failed > 0 ? 'FAILED' : 'ok    ';
-  console.log(`  ${word} ${file.source} (${facts.join(', ')}; ${seconds.toFixed(1)} s)`);
+  console.log(`  ${word} ${file.source} (${facts.join(', ')}; ${end.seconds.toFixed(1)} s)`);
   if (counts.failed === 0) return;
   for (const { title, detail } of counts.failures) console.log(indent(`${title}\n${indent(detail, 4)}`, 9));
-  const tail = stderr.trim().split('\n').slice(-STDERR_LINES).join('\n');
+  const tail = end.stderr.trim().split('\n').slice(-STDERR_LINES).join('\n');
   if (tail !== '') console.log(indent(`its standard error ended with:\n${indent(tail, 4)}`, 9));
 }
 

@@ -21,6 +21,12 @@ export function heading(text: string): void {
   console.log(`\n== ${text}`);
 }
 
+/** The beginning of a stage. @throws when the run has been interrupted. */
+function begin(stage: string, context: StageContext): void {
+  context.signal.throwIfAborted();
+  heading(stage);
+}
+
 /** A row for what went wrong outside of any test. */
 export function failure(stage: string, seconds = 0): Row {
   return { stage, passed: 0, failed: 1, skipped: 0, seconds };
@@ -28,7 +34,7 @@ export function failure(stage: string, seconds = 0): Row {
 
 /** ESLint with types, and prettier. Not counted as tests; counted when it fails. */
 export async function lint(context: StageContext): Promise<Row> {
-  heading('lint');
+  begin('lint', context);
   const { env, signal } = { env: context.space.env(), signal: context.signal };
   const end = await runProgram('npm', ['run', '--silent', 'lint'], { env, signal, output: 'screen' });
   console.log(end.failure === undefined ? '  ok' : `  FAILED: ${end.failure}; \`npm run format\` repairs the layout`);
@@ -47,7 +53,7 @@ export async function testsOnCluster(context: StageContext): Promise<Row> {
 }
 
 async function tests(stage: string, files: TestFile[], jobs: number, context: StageContext): Promise<Row> {
-  heading(`${stage} (${files.length} files, ${jobs} at once)`);
+  begin(`${stage} (${files.length} files, ${jobs} at once)`, context);
   const env = context.space.env(context.coverage);
   const row = await runTestFiles(stage, files, { jobs, fileTimeoutMs: FILE_TIMEOUT_MS, env, signal: context.signal });
   await writeRows(stage.replaceAll(' ', '-').toLowerCase(), [row]);
@@ -67,10 +73,9 @@ export async function bench(context: StageContext, args: string[]): Promise<Row>
   return await program('bench', 'dist/bench/run-bench.js', args, context);
 }
 
-/** False, and a failed row, when there is no cluster to test on. */
+/** Returns false, after adding a failed row, when there is no cluster to test on. */
 export async function startCluster(context: StageContext): Promise<boolean> {
-  if (context.signal.aborted) return false;
-  heading('Ceph');
+  begin('Ceph', context);
   const problem = await context.space.startCluster();
   if (problem === undefined) return true;
   console.log(problem);
@@ -81,6 +86,7 @@ export async function startCluster(context: StageContext): Promise<boolean> {
 /** A program that writes its rows to .cache/results/STAGE.json. Its exit code and its rows must agree. */
 async function programWithRows(stage: string, path: string, args: string[], context: StageContext): Promise<Row[]> {
   const end = await program(stage, path, args, context);
+  if (!existsSync(path)) return [end];
   const rows = await readRows(stage);
   if (rows instanceof Error) {
     console.log(`  FAILED: ${rows.message}`);
@@ -93,7 +99,7 @@ async function programWithRows(stage: string, path: string, args: string[], cont
 }
 
 async function program(stage: string, path: string, args: string[], context: StageContext): Promise<Row> {
-  heading(stage);
+  begin(stage, context);
   if (!existsSync(path)) {
     console.log(`  FAILED: the stage is missing: there is no ${path}`);
     return failure(`${stage} (missing)`);

@@ -1,5 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
 
 export interface TestFile {
   /** The source, as people know it: test/domain/volume-id.test.ts. */
@@ -10,8 +11,6 @@ export interface TestFile {
 }
 
 const CLUSTER_HARNESS = join('dist', 'test', 'harness', 'cluster.js');
-// A static or a dynamic import of a neighbouring file, as tsc writes it.
-const RELATIVE_IMPORT = /(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
 
 /** Every *.test.ts below test/ and packages/NAME/test/, by the sources: what dist still holds of a removed test is not run. */
 export async function findTestFiles(): Promise<TestFile[]> {
@@ -41,9 +40,9 @@ async function reaches(file: string, goal: string, seen: Set<string>): Promise<b
   if (seen.has(file)) return false;
   seen.add(file);
   const text = await readFile(file, 'utf8').catch(() => ''); // what is not there fails when it is run
-  for (const [, specifier] of text.matchAll(RELATIVE_IMPORT)) {
-    const next = relative('.', join(dirname(file), specifier ?? ''));
-    if (await reaches(next, goal, seen)) return true;
+  for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles) {
+    if (fileName.startsWith('.') && (await reaches(relative('.', join(dirname(file), fileName)), goal, seen)))
+      return true;
   }
   return false;
 }

@@ -5,7 +5,6 @@ import type { RpcHandler } from './rpc.js';
 export interface IdentityOptions {
   readonly driverName: string;
   readonly version: string;
-  readonly servesController: boolean;
   /** Cheap, and true as soon as RPCs are served; a cluster that is down does not make the driver unready. */
   readonly ready: () => boolean;
 }
@@ -18,13 +17,12 @@ export function identityHandlers(options: IdentityOptions): Record<string, RpcHa
     GetPluginCapabilities: async () =>
       Promise.resolve(
         new csi.v1.GetPluginCapabilitiesResponse({
-          capabilities: options.servesController
-            ? [
-                new csi.v1.PluginCapability({
-                  service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }),
-                }),
-              ]
-            : [],
+          // The plugin has a Controller service, also where this process runs its node half alone.
+          capabilities: [
+            new csi.v1.PluginCapability({
+              service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }),
+            }),
+          ],
         }),
       ),
     Probe: async () =>

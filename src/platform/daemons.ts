@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { DriverError } from '../domain/errors.js';
@@ -9,7 +10,7 @@ export interface DaemonStart {
   readonly program: string;
   /** It must put itself into the background when it is ready (e.g. --daemonize): its parent's exit means "serving". */
   readonly args: readonly string[];
-  /** Readable by the program as /dev/fd/3, once; never a file, so nothing is left behind by a crash. */
+  /** Readable by the program as /dev/fd/3: a file in memory that never has a name, so a crash leaves nothing. */
   readonly secret?: Secret;
   readonly timeoutMs: number;
 }
@@ -26,26 +27,30 @@ export interface DaemonHost {
 
 const stderrTail = 600;
 
+/** fcntl.h, __O_TMPFILE | O_DIRECTORY: a file without a name, gone when its last descriptor is closed (open(2)). */
+const tmpFile = 0o20200000;
+const memoryDirectory = '/dev/shm';
+
 /** Daemons as detached processes beside this one, in its namespaces. */
 export const localDaemons: DaemonHost = {
   async start(daemon) {
-    const child = await execa(daemon.program, daemon.args, {
-      reject: false,
-      timeout: daemon.timeoutMs,
-      env: { LC_ALL: 'C' },
-      stdio: [
-        'ignore',
-        'ignore',
-        'pipe',
-        ...(daemon.secret === undefined ? [] : [new TextEncoder().encode(daemon.secret.reveal())]),
-      ],
-    });
-    if (child.exitCode === 0) return;
-    if (child.code === 'ENOENT') {
-      throw new DriverError('FAILED_PRECONDITION', `${daemon.program} is not installed on this node`);
+    const secret = daemon.secret === undefined ? undefined : await namelessFile(daemon.secret);
+    try {
+      const child = await execa(daemon.program, daemon.args, {
+        reject: false,
+        timeout: daemon.timeoutMs,
+        env: { LC_ALL: 'C' },
+        stdio: ['ignore', 'ignore', 'pipe', ...(secret === undefined ? [] : [inherited(secret)])],
+      });
+      if (child.exitCode === 0) return;
+      if (child.code === 'ENOENT') {
+        throw new DriverError('FAILED_PRECONDITION', `${daemon.program} is not installed on this node`);
+      }
+      const why = child.timedOut ? `it was not ready within ${daemon.timeoutMs} ms` : tail(child.stderr);
+      throw new DriverError('INTERNAL', `${daemon.program} could not be started: ${why}`);
+    } finally {
+      await secret?.close();
     }
-    const why = child.timedOut ? `it was not ready within ${daemon.timeoutMs} ms` : tail(child.stderr);
-    throw new DriverError('INTERNAL', `${daemon.program} could not be started: ${why}`);
   },
 
   async find(program, argument) {
@@ -72,6 +77,18 @@ export const localDaemons: DaemonHost = {
     );
   },
 };
+
+/** Node's own pipes are sockets, which can't be opened as /dev/fd/3. */
+async function namelessFile(secret: Secret): Promise<FileHandle> {
+  const file = await open(memoryDirectory, tmpFile | constants.O_RDWR, 0o600);
+  await file.write(secret.reveal());
+  return file;
+}
+
+/** execa hands on a descriptor's number for any stdio; its types know that only for the first three. */
+function inherited(file: FileHandle): 'inherit' {
+  return file.fd as unknown as 'inherit';
+}
 
 function tail(text: string): string {
   const trimmed = text.trim();
