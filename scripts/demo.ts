@@ -197,7 +197,7 @@ async function finish(steps: DemoSteps, directory: string, interrupted: number |
   for (const leftover of interrupted === undefined ? left : [])
     console.log(`left behind, and removed now: ${leftover.text}`);
   if (interrupted !== undefined) return interrupted;
-  if (failed) console.log(`\nfailed: ${String(steps.failure)}`);
+  if (failed) console.log(`\nfailed: ${steps.failure}`);
   else if (left.length === 0)
     console.log('\nNothing is left mounted, mapped or running. Next: npm test, or docs/configuration.md');
   return failed || left.length > 0 ? 1 : 0;

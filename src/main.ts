@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { Mounter, SafeFormatAndMount } from 'mount-utils-ts';
-import type { Logger } from 'pino';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
 import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
 import { NbdMapper } from './backend/rbd/nbd-mapper.js';
@@ -25,9 +24,9 @@ import { nodeService } from './node/node-service.js';
 import { localDaemons } from './platform/daemons.js';
 import { runProgram } from './platform/exec.js';
 import { KeyedLock } from './platform/keyed-lock.js';
-import { createLogger } from './platform/logger.js';
+import { createLogger, type Logger } from './platform/logger.js';
 import { createMetrics, serveMetrics } from './platform/metrics.js';
-import { version } from './version.js';
+import { version } from './platform/version.js';
 
 /** The program. @returns the exit code: 0, 1 (it failed while serving), 2 (it was called wrongly or can't start). */
 export async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {

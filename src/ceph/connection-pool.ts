@@ -1,15 +1,34 @@
 import { createHash } from 'node:crypto';
-import type { Logger } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from '../platform/call-context.js';
-import { type CephCall, CephError, cephError, errno } from './ceph-error.js';
+import type { Logger } from '../platform/logger.js';
+import type { CephCall } from './ceph-error.js';
 import type { CephAccess, CephClient, CephConnection } from './client.js';
+import { ClusterGate } from './cluster-gate.js';
+import { configure, configured } from './configure.js';
+import { connectError } from './connect-error.js';
 import { librados } from './native/librados.js';
 import { NativeLane } from './native-lane.js';
-import { configure, configured, RadosConnection } from './rados-connection.js';
+import { RadosConnection } from './rados-connection.js';
+import { sharedWait } from './shared-wait.js';
+
+/** Native calls under way at once per cluster: as many as a burst of RPCs profits from. */
+const osdConcurrency = 16;
+/** Connecting, opening pools, monitor commands: rare, and monitors that don't answer hold a thread each for monMs. */
+const monitorConcurrency = 4;
+/** How long close() waits for calls under way; what is still under way then is left alone. */
+const closeGraceMs = 5_000;
+const defaultIdleMs = 10 * 60_000;
 
 interface Entry {
+  readonly call: CephCall;
   readonly connection: Promise<RadosConnection>;
   lastUsedMs: number;
+}
+
+interface Gates {
+  readonly monitors: ClusterGate;
+  readonly osds: ClusterGate;
 }
 
 export interface ConnectionPoolOptions {
@@ -21,45 +40,83 @@ export interface ConnectionPoolOptions {
 /** Connections by (cluster, user, key): made on first use, shared, closed when idle. */
 export class ConnectionPool implements CephClient {
   readonly #entries = new Map<string, Entry>();
+  readonly #retired = new Set<RadosConnection>();
+  readonly #gates = new Map<string, Gates>();
   readonly #log: Logger;
   readonly #idleMs: number;
   readonly #sweeper: NodeJS.Timeout;
+  #closed = false;
 
   constructor(options: ConnectionPoolOptions) {
     this.#log = options.log;
-    this.#idleMs = options.idleMs ?? 10 * 60_000;
-    this.#sweeper = setInterval(() => void this.#closeIdle(), Math.min(this.#idleMs, 60_000));
+    this.#idleMs = options.idleMs ?? defaultIdleMs;
+    this.#sweeper = setInterval(
+      () => {
+        this.#sweep();
+      },
+      Math.min(this.#idleMs, 60_000),
+    );
     this.#sweeper.unref();
   }
 
   async connect(ctx: CallContext, access: CephAccess): Promise<CephConnection> {
     const key = identity(access);
-    const entry = this.#entries.get(key) ?? this.#open(ctx, key, access);
-    entry.lastUsedMs = Date.now();
-    const connection = await entry.connection;
-    if (!connection.broken) return connection;
-    if (this.#entries.get(key) === entry) this.#entries.delete(key);
-    // The RPCs that still hold the broken handle end within their deadlines; it is freed long after.
-    setTimeout(() => void connection.close(), this.#idleMs).unref();
-    return this.connect(ctx, access);
+    for (;;) {
+      const entry = this.#entries.get(key) ?? this.#open(ctx, key, access);
+      entry.lastUsedMs = Date.now();
+      // The attempt is everybody's: it outlives the RPC that began it, and the next one finds the connection made.
+      const connection = await sharedWait(ctx, entry.call, entry.connection, access.timeouts.connectMs * 2);
+      if (!connection.broken) return connection;
+      this.#retire(key, entry, connection);
+    }
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#sweeper);
-    const entries = [...this.#entries.values()];
+    const opened = [...this.#entries.values()].map(async ({ connection }) => (await connection).close());
+    const retired = [...this.#retired].map(async (connection) => connection.close());
     this.#entries.clear();
-    await Promise.allSettled(entries.map(async ({ connection }) => (await connection).close()));
+    await Promise.race([Promise.allSettled([...opened, ...retired]), sleep(closeGraceMs, undefined, { ref: false })]);
   }
 
   #open(ctx: CallContext, key: string, access: CephAccess): Entry {
-    const entry: Entry = { connection: open(ctx, access), lastUsedMs: Date.now() };
+    const cluster = configure(access);
+    const call: CephCall = {
+      clusterId: access.clusterId,
+      monitors: configured(cluster, 'mon_host'),
+      user: access.user,
+      doing: `connect as client.${access.user}`,
+    };
+    const attempt = { ...ctx, signal: new AbortController().signal };
+    const gates = this.#gatesOf(access.clusterId, call.monitors);
+    const { connectMs, monMs, osdMs } = access.timeouts;
+    const connecting = new NativeLane({ gate: gates.monitors, nativeTimeoutMs: connectMs });
+    let began = false;
+    const connection = connecting
+      .run(attempt, call, async () => {
+        began = true;
+        const returned = await librados().connect(cluster);
+        if (returned < 0) {
+          const error = await connectError(returned, call, access, configured(cluster, 'keyring'));
+          await librados().shutdown(cluster);
+          throw error;
+        }
+        return new RadosConnection(access, cluster, {
+          monitors: new NativeLane({ gate: gates.monitors, nativeTimeoutMs: monMs }),
+          osds: new NativeLane({ gate: gates.osds, nativeTimeoutMs: Math.max(monMs, osdMs) }),
+        });
+      })
+      .catch((error: unknown) => {
+        if (!began) void librados().shutdown(cluster);
+        throw error;
+      });
+    const entry: Entry = { call, connection, lastUsedMs: Date.now() };
     this.#entries.set(key, entry);
-    entry.connection.then(
-      (connection) => {
-        this.#log.info(
-          { cluster: access.clusterId, user: access.user, address: connection.address },
-          'connected to Ceph',
-        );
+    connection.then(
+      (made) => {
+        this.#log.info({ cluster: access.clusterId, user: access.user, address: made.address }, 'connected to Ceph');
+        if (this.#closed) void made.close();
       },
       () => {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
@@ -68,55 +125,46 @@ export class ConnectionPool implements CephClient {
     return entry;
   }
 
-  async #closeIdle(): Promise<void> {
+  #gatesOf(clusterId: string, monitors: string): Gates {
+    const key = JSON.stringify([clusterId, monitors]);
+    const gates = this.#gates.get(key) ?? {
+      monitors: new ClusterGate(monitorConcurrency),
+      osds: new ClusterGate(osdConcurrency),
+    };
+    this.#gates.set(key, gates);
+    return gates;
+  }
+
+  /** RPCs that still hold the broken connection end with its errors; it is closed when they have. */
+  #retire(key: string, entry: Entry, connection: RadosConnection): void {
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    if (connection.closed || this.#retired.has(connection)) return;
+    this.#retired.add(connection);
+    this.#log.warn(
+      { cluster: connection.clusterId, user: connection.user, address: connection.address },
+      'this client is on the blocklist: connecting anew',
+    );
+  }
+
+  #sweep(): void {
+    for (const connection of this.#retired) {
+      if (connection.idleMs < this.#idleMs) continue;
+      this.#retired.delete(connection);
+      void connection.close();
+    }
     for (const [key, entry] of this.#entries) {
-      if (Date.now() - entry.lastUsedMs < this.#idleMs) continue;
-      const connection = await entry.connection.catch(() => undefined);
-      if (connection === undefined || !connection.idle || Date.now() - entry.lastUsedMs < this.#idleMs) continue;
-      this.#entries.delete(key);
-      this.#log.info({ cluster: connection.clusterId, user: connection.user }, 'closing an idle connection to Ceph');
-      await connection.close();
+      if (Date.now() - entry.lastUsedMs >= this.#idleMs) void this.#closeIfIdle(key, entry);
     }
   }
-}
 
-async function open(ctx: CallContext, access: CephAccess): Promise<RadosConnection> {
-  const cluster = configure(access);
-  const lane = new NativeLane();
-  const call: CephCall = {
-    clusterId: access.clusterId,
-    monitors: configured(cluster, 'mon_host'),
-    user: access.user,
-    doing: `connect as client.${access.user}`,
-  };
-  return lane.run(ctx, call, async () => {
-    const returned = await librados().connect(cluster);
-    if (returned >= 0) return new RadosConnection(access, cluster, lane);
-    await librados().shutdown(cluster);
-    throw connectError(returned, call);
-  });
-}
-
-function connectError(returned: number, call: CephCall): CephError {
-  const where = `cluster "${call.clusterId}"`;
-  switch (-returned) {
-    case errno.EACCES:
-    case errno.EPERM:
-      return new CephError(
-        'UNAUTHENTICATED',
-        `${where} refuses client.${call.user}: the key is wrong or the user does not exist (compare: ceph auth get client.${call.user}); correct userID and userKey in the Secret`,
-        -returned,
-      );
-    case errno.ENOENT:
-    case errno.EOPNOTSUPP:
-    case errno.EINVAL:
-      return new CephError(
-        'UNAUTHENTICATED',
-        `there is no usable key for client.${call.user} of ${where}: give userID and userKey in the Secret, or a keyring for the cluster in the driver's configuration`,
-        -returned,
-      );
-    default:
-      return cephError(returned, call);
+  async #closeIfIdle(key: string, entry: Entry): Promise<void> {
+    const connection = await entry.connection.catch(() => undefined);
+    const usedNow = Date.now() - entry.lastUsedMs < this.#idleMs;
+    if (connection === undefined || usedNow || connection.idleMs < this.#idleMs) return;
+    if (this.#entries.get(key) !== entry) return;
+    this.#entries.delete(key);
+    this.#log.info({ cluster: connection.clusterId, user: connection.user }, 'closing an idle connection to Ceph');
+    await connection.close();
   }
 }
 

@@ -1,31 +1,56 @@
-import pLimit from 'p-limit';
 import { isDriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
-import { type CephCall, cephError, errno, isCephError } from './ceph-error.js';
+import { type CephCall, CephError, cephError, errno, isCephError } from './ceph-error.js';
+import type { ClusterGate } from './cluster-gate.js';
 
-/** Native calls under way at once per connection; libuv's pool (see bin/cuttle.cjs) has room for several such lanes. */
-const healthyConcurrency = 16;
-/** A cluster that doesn't answer may block this many threads, not all of them. */
-const suspectConcurrency = 2;
+/** A native call's own timeout comes first, with the errno it deserves. */
+const overdueFactor = 1.2;
+
+export interface LaneOptions {
+  /** Shared by all connections to one cluster. */
+  readonly gate: ClusterGate;
+  /** The longest of the native calls' own timeouts, in milliseconds. */
+  readonly nativeTimeoutMs: number;
+}
+
+export interface RunOptions {
+  /** How long a job may take by its nature: `long` for one that goes through an image's data; `short` unless said. */
+  readonly work?: 'short' | 'long';
+}
 
 /**
  * The way into the native library for one connection. A job always runs to its end, so that what it opened gets closed;
- * an RPC whose deadline passes stops waiting for it. A job that timed out narrows the lane until one succeeds again.
+ * an RPC whose deadline passes stops waiting for it. A job that timed out narrows the gate until one succeeds again.
  */
 export class NativeLane {
-  readonly #limit = pLimit(healthyConcurrency);
+  readonly #gate: ClusterGate;
+  readonly #nativeTimeoutMs: number;
+  readonly #onDrained: (() => void)[] = [];
+  #busy = 0;
+  #lastUsedMs = Date.now();
   #broken = false;
+  #closed = false;
 
-  async run<T>(ctx: CallContext, call: CephCall, job: () => Promise<T>): Promise<T> {
-    if (ctx.signal.aborted) throw this.#givenUp(ctx, call);
-    const running = this.#limit(async () => (ctx.signal.aborted ? undefined : { value: await this.#observe(job) }));
-    const result = await raceWithSignal(running, ctx.signal);
-    if (result === undefined) throw this.#givenUp(ctx, call);
-    return result.value;
+  constructor(options: LaneOptions) {
+    this.#gate = options.gate;
+    this.#nativeTimeoutMs = options.nativeTimeoutMs;
   }
 
-  get idle(): boolean {
-    return this.#limit.activeCount === 0 && this.#limit.pendingCount === 0;
+  /** @throws CephError UNAVAILABLE when the deadline passes, or when the cluster stays silent for longer than its timeouts. */
+  async run<T>(ctx: CallContext, call: CephCall, job: () => Promise<T>, options: RunOptions = {}): Promise<T> {
+    if (this.#closed) throw closedError(call);
+    if (ctx.signal.aborted) throw this.#givenUp(ctx, call);
+    const state: JobState = { work: options.work ?? 'short', sinceMs: Date.now(), started: false, abandoned: false };
+    const running = this.#enter(state, call, job);
+    const outcome = await this.#wait(ctx, running, state);
+    if (outcome !== undefined) return outcome.value;
+    state.abandoned = true;
+    throw this.#givenUp(ctx, call);
+  }
+
+  /** Milliseconds since the last job ended; 0 while one runs or waits. */
+  get idleMs(): number {
+    return this.#busy > 0 ? 0 : Date.now() - this.#lastUsedMs;
   }
 
   /** The cluster has put this client on its blocklist: only a new connection helps. */
@@ -33,40 +58,93 @@ export class NativeLane {
     return this.#broken;
   }
 
+  /** Lets nothing in any more; settles when the last job has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#busy === 0) return;
+    await new Promise<void>((resolve) => this.#onDrained.push(resolve));
+  }
+
+  async #enter<T>(state: JobState, call: CephCall, job: () => Promise<T>): Promise<Outcome<T>> {
+    this.#busy += 1;
+    try {
+      return await this.#gate.enter(async () => {
+        if (state.abandoned) return undefined;
+        if (this.#closed) throw closedError(call);
+        state.started = true;
+        state.sinceMs = Date.now();
+        return { value: await this.#observe(job) };
+      });
+    } finally {
+      this.#busy -= 1;
+      this.#lastUsedMs = Date.now();
+      if (this.#busy === 0) for (const resolve of this.#onDrained.splice(0)) resolve();
+    }
+  }
+
+  /** undefined when waiting ended first; the work goes on, and its late failure is nobody's. */
+  async #wait<T>(ctx: CallContext, running: Promise<Outcome<T>>, state: JobState): Promise<Outcome<T>> {
+    let stop = (): void => undefined;
+    const ended = new Promise<undefined>((resolve) => {
+      stop = () => {
+        resolve(undefined);
+      };
+    });
+    ctx.signal.addEventListener('abort', stop, { once: true });
+    const timer = setInterval(() => {
+      if (this.#overdue(state)) stop();
+    }, this.#nativeTimeoutMs / 4);
+    try {
+      running.catch(() => undefined);
+      return await Promise.race([running, ended]);
+    } finally {
+      clearInterval(timer);
+      ctx.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Waiting for its turn behind silent calls, or under way in one of the calls that know no timeout (a missing pool's look-up). */
+  #overdue(state: JobState): boolean {
+    if (Date.now() - state.sinceMs < this.#nativeTimeoutMs * overdueFactor) return false;
+    return state.started ? state.work === 'short' : this.#gate.suspect;
+  }
+
   async #observe<T>(job: () => Promise<T>): Promise<T> {
     try {
       const value = await job();
-      this.#limit.concurrency = healthyConcurrency;
+      this.#gate.answered();
       return value;
     } catch (error) {
       this.#broken ||= isCephError(error, errno.EBLOCKLISTED);
-      const silent = isCephError(error, errno.ETIMEDOUT);
-      this.#limit.concurrency = silent ? suspectConcurrency : healthyConcurrency;
+      if (isCephError(error, errno.ETIMEDOUT)) this.#gate.silent();
+      else this.#gate.answered();
       throw error;
     }
   }
 
   #givenUp(ctx: CallContext, call: CephCall): unknown {
     const reason: unknown = ctx.signal.reason;
-    if (!isDriverError(reason, 'DEADLINE_EXCEEDED')) return reason;
-    if (this.#limit.activeCount > 0) this.#limit.concurrency = suspectConcurrency;
+    if (ctx.signal.aborted && !isDriverError(reason, 'DEADLINE_EXCEEDED')) return reason;
+    if (this.#busy > 0) this.#gate.silent();
     return cephError(-errno.ETIMEDOUT, call);
   }
 }
 
-/** undefined when the signal comes first; the work goes on, and its late failure is nobody's. */
-async function raceWithSignal<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<undefined>((resolve) => {
-    stop = () => {
-      resolve(undefined);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    work.catch(() => undefined);
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
-  }
+type Outcome<T> = { readonly value: T } | undefined;
+
+interface JobState {
+  readonly work: 'short' | 'long';
+  /** When it began to wait; once started, when it started. */
+  sinceMs: number;
+  started: boolean;
+  /** Nobody waits for it any more: it need not start. */
+  abandoned: boolean;
+}
+
+function closedError(call: CephCall): CephError {
+  return new CephError(
+    'UNAVAILABLE',
+    `can't ${call.doing} in cluster "${call.clusterId}": the connection has been closed, repeat the request`,
+    errno.ENOTCONN,
+  );
 }

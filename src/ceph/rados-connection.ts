@@ -1,11 +1,22 @@
-import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
-import { type CephCall, CephError, cephError, errno } from './ceph-error.js';
-import type { CephAccess, CephConnection, CephPool, PoolCapacity } from './client.js';
+import { type CephCall, cephError, errno } from './ceph-error.js';
+import type { CephAccess, CephConnection, CephPool, CephTimeouts, PoolCapacity } from './client.js';
+import { configured } from './configure.js';
 import { type Pointer, type PointerOut, readBytes, readCString, written } from './native/library.js';
 import { librados } from './native/librados.js';
-import { NativeLane } from './native-lane.js';
+import type { NativeLane } from './native-lane.js';
+import { missingPool } from './pool-handle.js';
 import { RadosPool } from './rados-pool.js';
+import { sharedWait } from './shared-wait.js';
+
+/** A native call's own timeout comes first, with the errno it deserves. */
+const limitFactor = 1.2;
+
+/** Monitors that hang don't stand in the way of calls that need OSDs alone, nor the other way round. */
+export interface Lanes {
+  readonly monitors: NativeLane;
+  readonly osds: NativeLane;
+}
 
 /** One librados handle: connected once, used by many RPCs at the same time (librados is thread-safe). */
 export class RadosConnection implements CephConnection {
@@ -15,22 +26,27 @@ export class RadosConnection implements CephConnection {
   readonly address: string;
   readonly keyring: string;
   readonly #cluster: Pointer;
-  readonly #lane: NativeLane;
+  readonly #lanes: Lanes;
+  readonly #timeouts: CephTimeouts;
   readonly #pools = new Map<string, Promise<RadosPool>>();
+  /** Handles of pools that were deleted: an RPC may still hold one. */
+  readonly #stalePools: RadosPool[] = [];
   #fsid: string | undefined;
+  #closing: Promise<void> | undefined;
 
-  constructor(access: CephAccess, cluster: Pointer, lane: NativeLane) {
+  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes) {
     this.clusterId = access.clusterId;
     this.user = access.user;
     this.#cluster = cluster;
-    this.#lane = lane;
+    this.#lanes = lanes;
+    this.#timeouts = access.timeouts;
     this.monitors = configured(cluster, 'mon_host');
     this.address = ownAddress(cluster);
     this.keyring = access.key === undefined ? configured(cluster, 'keyring') : '';
   }
 
   async fsid(ctx: CallContext): Promise<string> {
-    this.#fsid ??= await this.#lane.run(ctx, this.describe('read the fsid'), async () => {
+    this.#fsid ??= await this.#lanes.monitors.run(ctx, this.describe('read the fsid'), async () => {
       const buffer = Buffer.alloc(37);
       const length = await librados().fsid(this.#cluster, buffer, buffer.length);
       if (length < 0) throw cephError(length, this.describe('read the fsid'));
@@ -41,7 +57,7 @@ export class RadosConnection implements CephConnection {
 
   async monCommand(ctx: CallContext, command: Readonly<Record<string, unknown>>): Promise<string> {
     const call = this.describe(`run "${String(command.prefix)}"`);
-    return this.#lane.run(ctx, call, async () => {
+    return this.#lanes.monitors.run(ctx, call, async () => {
       const output: PointerOut = [null];
       const outputLength = [0];
       const status: PointerOut = [null];
@@ -82,74 +98,81 @@ export class RadosConnection implements CephConnection {
   }
 
   async pool(ctx: CallContext, name: string, namespace: string): Promise<CephPool> {
-    const key = `${name}/${namespace}`;
-    const opened = this.#pools.get(key) ?? this.#openPool(ctx, name, namespace);
-    this.#pools.set(key, opened);
-    try {
-      const pool = await opened;
+    const key = JSON.stringify([name, namespace]);
+    for (;;) {
+      const opened = this.#pools.get(key) ?? this.#openPool(ctx, key, name, namespace);
+      const pool = await sharedWait(
+        ctx,
+        this.describe(`open pool "${name}"`),
+        opened,
+        this.#timeouts.monMs * limitFactor,
+      );
       if (!pool.stale) return pool;
-    } catch (error) {
-      this.#forget(key, opened);
-      throw error;
+      if (this.#pools.get(key) !== opened) continue;
+      this.#pools.delete(key);
+      this.#stalePools.push(pool);
     }
-    this.#forget(key, opened);
-    return this.pool(ctx, name, namespace);
   }
 
-  /** Nothing may use the connection afterwards. */
+  /** Lets no call in any more, waits for those under way, then frees the handle. May be called twice. */
   async close(): Promise<void> {
-    const pools = await Promise.allSettled(this.#pools.values());
-    for (const pool of pools) if (pool.status === 'fulfilled') pool.value.close();
-    await librados().shutdown(this.#cluster);
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
-  get idle(): boolean {
-    return this.#lane.idle;
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  get idleMs(): number {
+    return Math.min(this.#lanes.monitors.idleMs, this.#lanes.osds.idleMs);
   }
 
   get broken(): boolean {
-    return this.#lane.broken;
+    return this.#lanes.monitors.broken || this.#lanes.osds.broken;
   }
 
   describe(doing: string): CephCall {
     return { clusterId: this.clusterId, monitors: this.monitors, user: this.user, doing };
   }
 
-  async #openPool(ctx: CallContext, name: string, namespace: string): Promise<RadosPool> {
+  async #close(): Promise<void> {
+    await Promise.all([this.#lanes.monitors.close(), this.#lanes.osds.close()]);
+    const pools = await Promise.allSettled(this.#pools.values());
+    for (const pool of pools) if (pool.status === 'fulfilled') pool.value.close();
+    for (const pool of this.#stalePools) pool.close();
+    await librados().shutdown(this.#cluster);
+  }
+
+  /** Shared by every RPC that asks for the pool meanwhile: it doesn't end with the one that began it. */
+  async #openPool(ctx: CallContext, key: string, name: string, namespace: string): Promise<RadosPool> {
     const call = this.describe(`open pool "${name}"`);
-    return this.#lane.run(ctx, call, async () => {
+    const shared = { ...ctx, signal: new AbortController().signal };
+    const open = async () => {
       const io: PointerOut = [null];
       const returned = await librados().openIo(this.#cluster, name, io);
-      if (returned === -errno.ENOENT) {
-        throw new CephError(
-          'NOT_FOUND',
-          `pool "${name}" does not exist in cluster "${this.clusterId}": correct the pool in the StorageClass or create it (ceph osd pool create ${name}; rbd pool init ${name})`,
-          errno.ENOENT,
-        );
-      }
+      if (returned === -errno.ENOENT) throw missingPool(this.clusterId, name);
       if (returned < 0) throw cephError(returned, call);
       if (namespace !== '') librados().setNamespace.sync(written(io), namespace);
       return new RadosPool({
         name,
         namespace,
+        clusterId: this.clusterId,
+        stale: false,
         cluster: this.#cluster,
         io: written(io),
-        lane: this.#lane,
+        lane: this.#lanes.osds,
         describe: (doing) => this.describe(doing),
       });
+    };
+    // The look-up of a missing pool asks the monitors and knows no timeout: one at a time, joined by those who ask again.
+    const opening = this.#lanes.monitors.run(shared, call, open, { work: 'long' });
+    this.#pools.set(key, opening);
+    opening.catch(() => {
+      if (this.#pools.get(key) === opening) this.#pools.delete(key);
     });
+    return opening;
   }
-
-  #forget(key: string, opened: Promise<RadosPool>): void {
-    if (this.#pools.get(key) === opened) this.#pools.delete(key);
-  }
-}
-
-/** The value that librados holds for an option; '' when it has none. */
-export function configured(cluster: Pointer, option: string): string {
-  const buffer = Buffer.alloc(4096);
-  if (librados().getConf.sync(cluster, option, buffer, buffer.length) < 0) return '';
-  return buffer.toString('utf8', 0, buffer.indexOf(0));
 }
 
 function ownAddress(cluster: Pointer): string {
@@ -158,61 +181,4 @@ function ownAddress(cluster: Pointer): string {
   const text = readCString(out[0]);
   librados().freeBuffer.sync(out[0]);
   return text;
-}
-
-/** Makes a configured, not yet connected handle. @throws DriverError naming the option or file that is wrong. */
-export function configure(access: CephAccess): Pointer {
-  const rados = librados();
-  const out: PointerOut = [null];
-  const returned = rados.create.sync(out, 'ceph', `client.${access.user}`, 0n);
-  if (returned < 0) throw new DriverError('INTERNAL', `librados can't be initialised (${returned})`);
-  const cluster = written(out);
-  try {
-    if (access.cephConf !== undefined) readCephConf(cluster, access.cephConf);
-    for (const [option, value] of settings(access)) {
-      // The value may be a key: it is never part of the message.
-      if (rados.setConf.sync(cluster, option, value) < 0) {
-        throw new DriverError(
-          'INVALID_ARGUMENT',
-          `librados refuses the value of ${option} for cluster "${access.clusterId}"`,
-        );
-      }
-    }
-    if (configured(cluster, 'mon_host') === '') {
-      throw new DriverError(
-        'INVALID_ARGUMENT',
-        `cluster "${access.clusterId}" has no monitors: set \`monitors\` or a cephConf with mon_host`,
-      );
-    }
-    return cluster;
-  } catch (error) {
-    rados.shutdown.sync(cluster);
-    throw error;
-  }
-}
-
-function readCephConf(cluster: Pointer, path: string): void {
-  const returned = librados().readConf.sync(cluster, path);
-  if (returned >= 0) return;
-  throw new DriverError(
-    'FAILED_PRECONDITION',
-    `${path} can't be read as a ceph.conf (errno ${-returned}): create it, or list the cluster's monitors in the driver's --config file`,
-  );
-}
-
-function* settings(access: CephAccess): Generator<[string, string]> {
-  const seconds = (ms: number) => String(Math.max(1, Math.ceil(ms / 1000)));
-  if (access.monitors !== undefined) yield ['mon_host', access.monitors];
-  if (access.keyring !== undefined) yield ['keyring', access.keyring];
-  if (access.key !== undefined) yield ['key', access.key.reveal()];
-  yield ['client_mount_timeout', seconds(access.timeouts.connectMs)];
-  yield ['rados_mon_op_timeout', seconds(access.timeouts.monMs)];
-  yield ['rados_osd_op_timeout', seconds(access.timeouts.osdMs)];
-  // A library inside the driver opens no sockets and no log files of its own.
-  yield ['admin_socket', ''];
-  yield ['log_file', ''];
-  yield ['log_to_stderr', 'false'];
-  yield ['err_to_stderr', 'false'];
-  // Control-plane opens read no data worth caching.
-  yield ['rbd_cache', 'false'];
 }

@@ -3,9 +3,10 @@ import { cephError, errno } from './ceph-error.js';
 import type { OmapChange, RadosOmap } from './client.js';
 import { type Pointer, type PointerOut, readBytes, readCString, written } from './native/library.js';
 import { librados } from './native/librados.js';
-import type { PoolHandle } from './rados-pool.js';
+import { checkPool, inPool, type PoolHandle } from './pool-handle.js';
 
 const compareEqual = 1; // rados_types.h, LIBRADOS_CMPXATTR_OP_EQ
+const createIfAbsent = 0; // librados.h, LIBRADOS_CREATE_IDEMPOTENT
 
 /** Object maps of one pool, each call one compound operation (librados.h, "Object Operations"). */
 export class OmapObjects implements RadosOmap {
@@ -16,6 +17,7 @@ export class OmapObjects implements RadosOmap {
   }
 
   async get(ctx: CallContext, object: string, keys: readonly string[]): Promise<Map<string, string>> {
+    if (keys.length === 0) return new Map();
     return this.#read(ctx, object, (op, iterator, result) => {
       librados().readOpOmapGet.sync(op, keys, keys.length, iterator, result);
     });
@@ -29,24 +31,28 @@ export class OmapObjects implements RadosOmap {
   }
 
   async update(ctx: CallContext, object: string, change: OmapChange): Promise<boolean> {
-    const call = this.#handle.describe(`write the object map of ${this.#handle.name}/${object}`);
-    return this.#handle.lane.run(ctx, call, async () => {
+    const { expect = new Map<string, string>(), set = new Map<string, string>(), remove = [] } = change;
+    if (expect.size === 0 && set.size === 0 && remove.length === 0) return true;
+    const doing = `write the object map of ${this.#handle.name}/${object}`;
+    return inPool(this.#handle, ctx, doing, async () => {
       const rados = librados();
       const op = rados.createWriteOp();
       try {
-        for (const [key, value] of change.expect ?? []) {
+        // Comparing and removing fail on an object that isn't there: it is made first, and unmade when the rest fails.
+        if (set.size > 0) rados.writeOpCreate.sync(op, createIfAbsent, null);
+        for (const [key, value] of expect) {
           const bytes = Buffer.from(value, 'utf8');
           rados.writeOpOmapCompare.sync(op, key, compareEqual, bytes, bytes.length, null);
         }
-        if (change.remove !== undefined && change.remove.length > 0) {
-          rados.writeOpOmapRemove.sync(op, change.remove, change.remove.length);
-        }
-        addPairs(op, change.set ?? new Map());
+        if (remove.length > 0) rados.writeOpOmapRemove.sync(op, remove, remove.length);
+        addPairs(op, set);
         const returned = await rados.writeOpOperate(op, this.#handle.io, object, null, 0);
         if (returned === -errno.ECANCELED) return false;
-        // Comparing or removing on an object that isn't there: nothing is there to hold or to remove.
-        if (returned === -errno.ENOENT) return change.expect === undefined || change.expect.size === 0;
-        if (returned < 0) throw cephError(returned, call);
+        if (returned === -errno.ENOENT) {
+          await checkPool(this.#handle);
+          return [...expect.values()].every((value) => value === '');
+        }
+        if (returned < 0) throw cephError(returned, this.#handle.describe(doing));
         return true;
       } finally {
         rados.releaseWriteOp.sync(op);
@@ -59,8 +65,8 @@ export class OmapObjects implements RadosOmap {
     object: string,
     prepare: (op: Pointer, iterator: PointerOut, result: Buffer) => void,
   ): Promise<Map<string, string>> {
-    const call = this.#handle.describe(`read the object map of ${this.#handle.name}/${object}`);
-    return this.#handle.lane.run(ctx, call, async () => {
+    const doing = `read the object map of ${this.#handle.name}/${object}`;
+    return inPool(this.#handle, ctx, doing, async () => {
       const rados = librados();
       const op = rados.createReadOp();
       const iterator: PointerOut = [null];
@@ -70,8 +76,11 @@ export class OmapObjects implements RadosOmap {
         prepare(op, iterator, result);
         const returned = await rados.readOpOperate(op, this.#handle.io, object, 0);
         const status = returned < 0 ? returned : result.readInt32LE();
-        if (status === -errno.ENOENT) return new Map<string, string>();
-        if (status < 0) throw cephError(status, call);
+        if (status === -errno.ENOENT) {
+          await checkPool(this.#handle);
+          return new Map<string, string>();
+        }
+        if (status < 0) throw cephError(status, this.#handle.describe(doing));
         return collect(written(iterator));
       } finally {
         if (iterator[0] !== null) rados.omapEnd.sync(iterator[0]);

@@ -2,7 +2,7 @@ import { cephError, errno } from './ceph-error.js';
 import type { ImageHeader } from './client.js';
 import { Decoder, encodeMap, encodeString, encodeUint64 } from './native/encoding.js';
 import { librados } from './native/librados.js';
-import type { PoolHandle } from './rados-pool.js';
+import { checkPool, type PoolHandle } from './pool-handle.js';
 
 /*
  * An image's header object and the class methods on it are RBD's wire format, the one that the kernel client speaks as well
@@ -69,17 +69,25 @@ export async function readHeader(
       id,
       sizeBytes: sizeReply.uint64(),
       features: new Decoder(features.output).uint64(),
-      metadata: present(metadata),
+      metadata: present(metadata, (returned) =>
+        cephError(returned, handle.describe(`read metadata of image ${handle.name}/${id}`)),
+      ),
     };
   } finally {
     rados.releaseReadOp.sync(op);
   }
 }
 
-function present(answers: readonly { key: string; answer: Answer }[]): Map<string, string> {
+function present(
+  answers: readonly { key: string; answer: Answer }[],
+  failure: (returned: number) => Error,
+): Map<string, string> {
   const values = new Map<string, string>();
   for (const { key, answer } of answers) {
-    if (answer.result.readInt32LE() < 0) continue;
+    const returned = answer.result.readInt32LE();
+    if (returned === -errno.ENOENT) continue;
+    // ERANGE, say, for a value too long for our buffer: set, and not to be taken for absent.
+    if (returned < 0) throw failure(returned);
     values.set(key, new Decoder(answer.output.subarray(0, Number(answer.used.readBigUInt64LE()))).string());
   }
   return values;
@@ -132,19 +140,26 @@ export async function deleteMetadata(handle: PoolHandle, id: string, key: string
 /** Names and ids from the pool's directory object, in name order, after startAfter. Runs inside a lane's job. */
 export async function listDirectory(handle: PoolHandle, startAfter: string, max: number): Promise<Map<string, string>> {
   const input = Buffer.concat([encodeString(startAfter), encodeUint64(BigInt(max))]);
-  const bytesPerImage = 256; // a name has at most 96 bytes (rbd.h, RBD_MAX_IMAGE_NAME_SIZE), an id some twenty
-  const output = Buffer.alloc(64 + max * bytesPerImage);
-  const length = await librados().exec(
-    handle.io,
-    'rbd_directory',
-    'rbd',
-    'dir_list',
-    input,
-    input.length,
-    output,
-    output.length,
-  );
-  if (length === -errno.ENOENT) return new Map();
-  if (length < 0) throw cephError(length, handle.describe(`list the images of pool ${handle.name}`));
-  return new Decoder(output.subarray(0, length)).map();
+  const bytesPerImage = 256; // a name that librbd's own tools take, an id of some twenty bytes: more is rare
+  const maxBytes = 1 << 28;
+  for (let bytes = 64 + max * bytesPerImage; ; bytes *= 4) {
+    const output = Buffer.alloc(bytes);
+    const length = await librados().exec(
+      handle.io,
+      'rbd_directory',
+      'rbd',
+      'dir_list',
+      input,
+      input.length,
+      output,
+      output.length,
+    );
+    if (length === -errno.ERANGE && bytes < maxBytes) continue;
+    if (length === -errno.ENOENT) {
+      await checkPool(handle);
+      return new Map();
+    }
+    if (length < 0) throw cephError(length, handle.describe(`list the images of pool ${handle.name}`));
+    return new Decoder(output.subarray(0, length)).map();
+  }
 }

@@ -1,21 +1,20 @@
 import type { CallContext } from '../platform/call-context.js';
-import { cephError, errno, isCephError } from './ceph-error.js';
+import { cephError, errno } from './ceph-error.js';
 import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
 import { imageOption, librbd } from './native/librbd.js';
 import { deleteMetadata, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
-import type { PoolHandle } from './rados-pool.js';
+import type { RunOptions } from './native-lane.js';
+import { inPool, type PoolHandle } from './pool-handle.js';
 
 /** RBD images of one pool and namespace. */
 export class RbdPoolImages implements RbdImages {
   readonly #handle: PoolHandle;
-  readonly #poolIsGone: () => Promise<boolean>;
 
-  constructor(handle: PoolHandle, poolIsGone: () => Promise<boolean>) {
+  constructor(handle: PoolHandle) {
     this.#handle = handle;
-    this.#poolIsGone = poolIsGone;
   }
 
   async create(ctx: CallContext, name: string, image: ImageCreation): Promise<void> {
@@ -44,7 +43,7 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async layout(ctx: CallContext, name: string): Promise<ImageLayout> {
-    return this.#withImage(ctx, `read the layout of image ${this.#spec(name)}`, name, true, async (image) => {
+    return this.#withImage(ctx, `read the layout of image ${this.#spec(name)}`, name, 'read', async (image) => {
       const number = async (read: (image: Pointer, value: Buffer) => Promise<number>) => {
         const value = Buffer.alloc(8);
         this.#check(await read(image, value), `read the layout of image ${this.#spec(name)}`);
@@ -84,7 +83,7 @@ export class RbdPoolImages implements RbdImages {
 
   async resize(ctx: CallContext, name: string, sizeBytes: bigint): Promise<void> {
     const doing = `resize image ${this.#spec(name)}`;
-    await this.#withImage(ctx, doing, name, false, async (image) => {
+    await this.#withImage(ctx, doing, name, 'write', async (image) => {
       this.#check(await librbd().resize(image, sizeBytes), doing);
     });
   }
@@ -96,13 +95,15 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async remove(ctx: CallContext, name: string): Promise<void> {
-    await this.#job(ctx, `remove image ${this.#spec(name)}`, async () => librbd().remove(this.#handle.io, name));
+    await this.#job(ctx, `remove image ${this.#spec(name)}`, async () => librbd().remove(this.#handle.io, name), {
+      work: 'long',
+    });
   }
 
   async watchers(ctx: CallContext, name: string): Promise<ImageWatcher[]> {
     const doing = `list the watchers of image ${this.#spec(name)}`;
     // A read-only open doesn't watch: whoever is listed is somebody else.
-    return this.#withImage(ctx, doing, name, true, async (image) => {
+    return this.#withImage(ctx, doing, name, 'read', async (image) => {
       const structBytes = 24; // librbd.h, rbd_image_watcher_t: char *addr, int64_t id, uint64_t cookie
       const rows = await growing(structBytes, async (buffer, count) => librbd().watchersList(image, buffer, count));
       if (rows.returned < 0) throw cephError(rows.returned, this.#handle.describe(doing));
@@ -136,46 +137,43 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async removeFromTrash(ctx: CallContext, id: string): Promise<void> {
-    await this.#job(ctx, `remove image ${this.#spec(id)} from the trash`, async () =>
-      librbd().trashRemove(this.#handle.io, id, false),
+    await this.#job(
+      ctx,
+      `remove image ${this.#spec(id)} from the trash`,
+      async () => librbd().trashRemove(this.#handle.io, id, false),
+      { work: 'long' },
     );
   }
 
-  async #job(ctx: CallContext, doing: string, call: () => Promise<number>): Promise<void> {
-    await this.#value(ctx, doing, async () => {
+  async #job(ctx: CallContext, doing: string, call: () => Promise<number>, options?: RunOptions): Promise<void> {
+    const job = async () => {
       this.#check(await call(), doing);
-    });
+    };
+    await inPool(this.#handle, ctx, doing, job, options);
   }
 
   async #value<T>(ctx: CallContext, doing: string, job: () => Promise<T>): Promise<T> {
-    return this.#handle.lane.run(ctx, this.#handle.describe(doing), async () => {
-      try {
-        return await job();
-      } catch (error) {
-        // The image is missing, or the whole pool is: the next request must not go to a pool that was deleted.
-        if (isCephError(error, errno.ENOENT)) await this.#poolIsGone();
-        throw error;
-      }
-    });
+    return inPool(this.#handle, ctx, doing, job);
   }
 
   async #withImage<T>(
     ctx: CallContext,
     doing: string,
     name: string,
-    readOnly: boolean,
+    mode: 'read' | 'write',
     work: (image: Pointer) => Promise<T>,
   ): Promise<T> {
-    return this.#value(ctx, doing, async () => {
+    const job = async () => {
       const opened: PointerOut = [null];
-      const open = readOnly ? librbd().openReadOnly : librbd().open;
+      const open = mode === 'read' ? librbd().openReadOnly : librbd().open;
       this.#check(await open(this.#handle.io, name, opened, null), doing);
       try {
         return await work(written(opened));
       } finally {
         await librbd().close(written(opened));
       }
-    });
+    };
+    return inPool(this.#handle, ctx, doing, job, { work: mode === 'read' ? 'short' : 'long' });
   }
 
   #check(returned: number, doing: string): void {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Logger } from 'pino';
 import type { ClusterDefinition, Clusters } from '../ceph/clusters.js';
+import type { Logger } from '../platform/logger.js';
 import { readClusterFile } from './cluster-file.js';
 
 /** Kubernetes renews a mounted ConfigMap by swapping symbolic links: reading again is surer than watching inodes. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Logger } from 'pino';
 import { DriverError, isDriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
+import type { Logger } from '../platform/logger.js';
 import type { RpcMetrics } from '../platform/metrics.js';
 import type { Interceptor, RpcCall } from './rpc.js';
 

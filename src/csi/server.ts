@@ -5,9 +5,9 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import type { Logger } from 'pino';
 import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
+import type { Logger } from '../platform/logger.js';
 import type { RpcMetrics } from '../platform/metrics.js';
 import { csi } from './gen/csi.js';
 import { baseContext, deadline, logging, measuring, requestIdOf, sorting } from './interceptors.js';

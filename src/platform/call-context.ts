@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Logger } from './logger.js';
 
 /** What every layer gets as its first argument: one RPC's life. */
 export interface CallContext {

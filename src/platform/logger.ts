@@ -1,5 +1,7 @@
 import { pino, type Logger } from 'pino';
 
+export type { Logger } from 'pino';
+
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof logLevels)[number];
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -103,16 +104,29 @@ async function untilReady(
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`the driver ended before it was ready:\n${await readFile(logFile, 'utf8').catch(() => '')}`);
     }
-    const socketIsThere = await access(socketPath).then(
-      () => true,
-      () => false,
-    );
-    if (socketIsThere) break;
+    if (await answers(socketPath)) break;
     await sleep(5);
   }
   await call((done) =>
     identity.Probe(new csi.v1.ProbeRequest(), new Metadata(), { deadline: Date.now() + 10_000 }, done),
   );
+}
+
+/** A driver that was killed leaves its socket: that the file is there says nothing. */
+async function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const done = (isListening: boolean): void => {
+      socket.destroy();
+      resolve(isListening);
+    };
+    socket.once('connect', () => {
+      done(true);
+    });
+    socket.once('error', () => {
+      done(false);
+    });
+  });
 }
 
 /** One RPC as a promise. @param start gets the callback, e.g. `(done) => driver.controller.DeleteVolume(request, done)` */

@@ -1,4 +1,3 @@
-import type { Logger } from 'pino';
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
@@ -8,6 +7,7 @@ import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { VolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
+import type { Logger } from '../../platform/logger.js';
 import type {
   Capacity,
   ControllerBackend,

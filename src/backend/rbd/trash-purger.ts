@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool } from '../../ceph/client.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
+import type { Logger } from '../../platform/logger.js';
 import type { ImagePools } from './image-pools.js';
 import { deletedKey } from './volume-record.js';
 

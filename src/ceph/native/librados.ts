@@ -66,6 +66,7 @@ function loadLibrados() {
     writeOpExec: call(
       'void rados_write_op_exec(void *op, const char *cls, const char *method, void *input, size_t inputLength, void *result)',
     ),
+    writeOpCreate: call('void rados_write_op_create(void *op, int exclusive, const char *category)'),
     writeOpAssertExists: call('void rados_write_op_assert_exists(void *op)'),
     writeOpOmapCompare: call(
       'void rados_write_op_omap_cmp(void *op, const char *key, uint8_t comparison, void *value, size_t length, void *result)',

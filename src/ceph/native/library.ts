@@ -46,6 +46,7 @@ export function loadLibrary(file: string, debianPackage: string): NativeLibrary 
       const invoke = async (...args: NativeArgument[]): Promise<number> =>
         new Promise((resolve, reject) => {
           native.async(...args, (error: Error | null, returned: unknown) => {
+            args.length = 0; // until here, the library reads and writes the buffers: this holds them
             if (error === null) resolve(Number(returned));
             else reject(error);
           });
@@ -59,10 +60,14 @@ export function loadLibrary(file: string, debianPackage: string): NativeLibrary 
   };
 }
 
-/** Copies length bytes from an address. */
+let copyMemory: ((to: Buffer, from: Pointer, length: number) => unknown) | undefined;
+
+/** Copies length bytes from an address. (koffi.decode would register a new array type, for good, at every call.) */
 export function readBytes(address: Pointer, length: number): Buffer {
-  if (length === 0) return Buffer.alloc(0);
-  return Buffer.from(koffi.decode(address, koffi.array('uint8_t', length, 'Typed')) as Uint8Array);
+  const bytes = Buffer.alloc(length);
+  copyMemory ??= koffi.load(null).func('void *memcpy(void *to, void *from, size_t length)');
+  if (length > 0) copyMemory(bytes, address, length);
+  return bytes;
 }
 
 /** The zero-terminated string at an address. */

@@ -1,0 +1,39 @@
+import pLimit from 'p-limit';
+
+/** A cluster that doesn't answer may block this many threads, not all of its share. */
+const suspectConcurrency = 2;
+
+/**
+ * How many native calls one cluster may have under way at once, whoever makes them: each occupies a thread of libuv's pool
+ * (bin/cuttle.cjs), and a cluster that hangs must leave threads for the others and for the file system.
+ */
+export class ClusterGate {
+  readonly #limit: ReturnType<typeof pLimit>;
+  readonly #healthyConcurrency: number;
+
+  constructor(healthyConcurrency: number) {
+    this.#limit = pLimit(healthyConcurrency);
+    this.#healthyConcurrency = healthyConcurrency;
+  }
+
+  async enter<T>(job: () => Promise<T>): Promise<T> {
+    return this.#limit(job);
+  }
+
+  get suspect(): boolean {
+    return this.#limit.concurrency < this.#healthyConcurrency;
+  }
+
+  answered(): void {
+    this.#setConcurrency(this.#healthyConcurrency);
+  }
+
+  silent(): void {
+    this.#setConcurrency(suspectConcurrency);
+  }
+
+  #setConcurrency(concurrency: number): void {
+    // p-limit's setter queues a microtask for each waiting job: not on every call.
+    if (this.#limit.concurrency !== concurrency) this.#limit.concurrency = concurrency;
+  }
+}

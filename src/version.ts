@@ -1,9 +1,0 @@
-import { readFileSync } from 'node:fs';
-
-interface PackageFile {
-  readonly version: string;
-}
-
-/** The version in package.json, two folders above the compiled file. */
-export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as PackageFile)
-  .version;

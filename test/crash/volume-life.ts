@@ -1,0 +1,188 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { csi } from '../../src/csi/gen/csi.js';
+import { call, type Driver } from '../harness/driver.js';
+import {
+  createRequest,
+  deleteRequest,
+  mountCapability,
+  publishRequest,
+  stageRequest,
+  unpublishRequest,
+  unstageRequest,
+} from '../harness/requests.js';
+import type { Random } from './random.js';
+
+export type State = 'absent' | 'created' | 'staged' | 'published';
+export type Operation =
+  | 'CreateVolume'
+  | 'DeleteVolume'
+  | 'NodeStageVolume'
+  | 'NodeUnstageVolume'
+  | 'NodePublishVolume'
+  | 'NodeUnpublishVolume';
+
+/** What may come next, and where it leads. */
+const next: Readonly<Record<State, readonly (readonly [Operation, State])[]>> = {
+  absent: [['CreateVolume', 'created']],
+  created: [
+    ['NodeStageVolume', 'staged'],
+    ['NodeStageVolume', 'staged'],
+    ['DeleteVolume', 'absent'],
+  ],
+  staged: [
+    ['NodePublishVolume', 'published'],
+    ['NodePublishVolume', 'published'],
+    ['NodeUnstageVolume', 'created'],
+  ],
+  published: [['NodeUnpublishVolume', 'staged']],
+};
+
+/** The way back to nothing. */
+const backwards: Readonly<Record<Exclude<State, 'absent'>, readonly [Operation, State]>> = {
+  published: ['NodeUnpublishVolume', 'staged'],
+  staged: ['NodeUnstageVolume', 'created'],
+  created: ['DeleteVolume', 'absent'],
+};
+
+const mayBeRepeated = new Set<number>([status.ABORTED, status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
+const retries = 60;
+const retryMs = 250;
+
+/** One volume that goes through its life while the driver is killed again and again. */
+export class VolumeLife {
+  readonly name: string;
+  state: State = 'absent';
+  #pending: readonly [Operation, State] | undefined;
+  #marker: string | undefined;
+  #generation = 0;
+  readonly #id: string;
+  readonly #parameters: Readonly<Record<string, string>>;
+  readonly #staging: string;
+  readonly #target: string;
+
+  /** @param id what CreateVolume must answer, now and ever after: it follows from the name alone. */
+  constructor(name: string, id: string, pool: string, directory: string) {
+    this.name = name;
+    this.#id = id;
+    this.#parameters = { pool };
+    this.#staging = join(directory, `${name}-staging`);
+    this.#target = join(directory, `${name}-target`);
+  }
+
+  get stagingPath(): string {
+    return this.#staging;
+  }
+
+  get targetPath(): string {
+    return this.#target;
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  choose(random: Random): Operation {
+    this.#pending = random.pick(next[this.state]);
+    return this.#pending[0];
+  }
+
+  /** Sends the chosen request once; the driver may die meanwhile, and the answer is then nobody's. */
+  async send(driver: Driver): Promise<void> {
+    if (this.#pending !== undefined) await this.#call(driver, this.#pending[0]).catch(() => undefined);
+  }
+
+  /** Sends the same request to the restarted driver until it is answered; the answer must be right. */
+  async repeat(driver: Driver): Promise<void> {
+    if (this.#pending === undefined) return;
+    const [operation, state] = this.#pending;
+    await this.#converge(driver, operation);
+    this.#pending = undefined;
+    this.state = state;
+    await this.#checkData(operation);
+  }
+
+  async unwind(driver: Driver): Promise<void> {
+    while (this.state !== 'absent') {
+      const [operation, state] = backwards[this.state];
+      await this.#converge(driver, operation);
+      this.state = state;
+    }
+  }
+
+  async #converge(driver: Driver, operation: Operation): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#call(driver, operation);
+        return;
+      } catch (error) {
+        const { code, details } = error as { code?: number; details?: string };
+        const again = code !== undefined && (mayBeRepeated.has(code) || isLeftWatch(operation, code));
+        if (!again || attempt === retries) {
+          throw new Error(`${operation} of ${this.name} gave ${String(code)}: ${details ?? String(error)}`, {
+            cause: error,
+          });
+        }
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+      }
+    }
+  }
+
+  async #call(driver: Driver, operation: Operation): Promise<void> {
+    const capability = mountCapability('SINGLE_NODE_MULTI_WRITER');
+    switch (operation) {
+      case 'CreateVolume': {
+        const request = createRequest(this.name, {
+          parameters: this.#parameters,
+          requiredBytes: 64n << 20n,
+          capabilities: [capability],
+        });
+        const reply = await call<csi.v1.CreateVolumeResponse>((done) => driver.controller.CreateVolume(request, done));
+        if (reply.volume?.volume_id !== this.#id)
+          throw new Error(
+            `CreateVolume of ${this.name} answered ${reply.volume?.volume_id ?? 'nothing'}, not ${this.#id}`,
+          );
+        return;
+      }
+      case 'DeleteVolume':
+        await call((done) => driver.controller.DeleteVolume(deleteRequest(this.#id), done));
+        return;
+      case 'NodeStageVolume':
+        await call((done) => driver.node.NodeStageVolume(stageRequest(this.#id, this.#staging, { capability }), done));
+        return;
+      case 'NodeUnstageVolume':
+        await call((done) => driver.node.NodeUnstageVolume(unstageRequest(this.#id, this.#staging), done));
+        return;
+      case 'NodePublishVolume':
+        await mkdir(join(this.#target, '..'), { recursive: true });
+        await call((done) =>
+          driver.node.NodePublishVolume(publishRequest(this.#id, this.#staging, this.#target, { capability }), done),
+        );
+        return;
+      case 'NodeUnpublishVolume':
+        await call((done) => driver.node.NodeUnpublishVolume(unpublishRequest(this.#id, this.#target), done));
+        return;
+    }
+  }
+
+  /** What an application wrote is there whenever the volume is published: nothing was formatted a second time. */
+  async #checkData(operation: Operation): Promise<void> {
+    if (operation === 'DeleteVolume') this.#marker = undefined;
+    if (this.state !== 'published') return;
+    const file = join(this.#target, 'marker');
+    if (this.#marker === undefined) {
+      this.#marker = `${this.name} generation ${++this.#generation}`;
+      await writeFile(file, this.#marker, { flush: true });
+      return;
+    }
+    const read = await readFile(file, 'utf8').catch((error: unknown) => String(error));
+    if (read !== this.#marker)
+      throw new Error(`the data of ${this.name} is lost: "${read}" instead of "${this.#marker}"`);
+  }
+}
+
+/** A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile. */
+function isLeftWatch(operation: Operation, code: number): boolean {
+  return code === (status.FAILED_PRECONDITION as number) && operation === 'DeleteVolume';
+}

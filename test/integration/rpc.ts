@@ -1,0 +1,165 @@
+import { type CallOptions, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { csi } from '../../src/csi/gen/csi.js';
+import { call, type Driver } from '../harness/driver.js';
+import {
+  type CreateOptions,
+  createRequest,
+  deleteRequest,
+  type NodeOptions,
+  publishRequest,
+  stageRequest,
+  unpublishRequest,
+  unstageRequest,
+} from '../harness/requests.js';
+
+const defaultDeadlineMs = 60_000;
+
+export interface Volume {
+  readonly id: string;
+  readonly bytes: bigint;
+  readonly context: Readonly<Record<string, string>>;
+}
+
+export interface Page {
+  readonly ids: readonly string[];
+  readonly next: string;
+}
+
+export interface Usage {
+  readonly unit: 'BYTES' | 'INODES' | 'UNKNOWN';
+  readonly total: bigint;
+  readonly used: bigint;
+  readonly available: bigint;
+}
+
+type Done<T> = (error: ServiceError | null, reply?: T) => void;
+
+/** CSI's RPCs as promises, each with a deadline, so that no test hangs. */
+export class Rpc {
+  readonly #driver: () => Driver;
+  readonly #deadlineMs: number;
+
+  constructor(driver: () => Driver, deadlineMs = defaultDeadlineMs) {
+    this.#driver = driver;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** The same driver, asked with another deadline. */
+  within(deadlineMs: number): Rpc {
+    return new Rpc(this.#driver, deadlineMs);
+  }
+
+  async create(name: string, options: CreateOptions = {}): Promise<Volume> {
+    const request = createRequest(name, options);
+    const { volume } = await this.#ask<csi.v1.CreateVolumeResponse>((driver, meta, opts, done) =>
+      driver.controller.CreateVolume(request, meta, opts, done),
+    );
+    if (volume === undefined) throw new Error('CreateVolume answers without a volume');
+    return {
+      id: volume.volume_id,
+      bytes: BigInt(volume.capacity_bytes),
+      context: Object.fromEntries(volume.volume_context),
+    };
+  }
+
+  async delete(volumeId: string, secrets: Readonly<Record<string, string>> = {}): Promise<void> {
+    const request = deleteRequest(volumeId, secrets);
+    await this.#ask((driver, meta, opts, done) => driver.controller.DeleteVolume(request, meta, opts, done));
+  }
+
+  async list(max = 0, token = ''): Promise<Page> {
+    const request = new csi.v1.ListVolumesRequest({ max_entries: max, starting_token: token });
+    const reply = await this.#ask<csi.v1.ListVolumesResponse>((driver, meta, opts, done) =>
+      driver.controller.ListVolumes(request, meta, opts, done),
+    );
+    return { ids: reply.entries.map((entry) => entry.volume?.volume_id ?? ''), next: reply.next_token };
+  }
+
+  async capacity(parameters: Readonly<Record<string, string>> = {}): Promise<bigint> {
+    const request = new csi.v1.GetCapacityRequest({ parameters: new Map(Object.entries(parameters)) });
+    const reply = await this.#ask<csi.v1.GetCapacityResponse>((driver, meta, opts, done) =>
+      driver.controller.GetCapacity(request, meta, opts, done),
+    );
+    return BigInt(reply.available_capacity);
+  }
+
+  /** @returns whether the capabilities are confirmed, and the sentence if they are not. */
+  async validate(
+    volumeId: string,
+    capabilities: csi.v1.VolumeCapability[],
+    context: Readonly<Record<string, string>> = {},
+  ): Promise<{ confirmed: boolean; message: string }> {
+    const request = new csi.v1.ValidateVolumeCapabilitiesRequest({
+      volume_id: volumeId,
+      volume_capabilities: capabilities,
+      volume_context: new Map(Object.entries(context)),
+    });
+    const reply = await this.#ask<csi.v1.ValidateVolumeCapabilitiesResponse>((driver, meta, opts, done) =>
+      driver.controller.ValidateVolumeCapabilities(request, meta, opts, done),
+    );
+    return { confirmed: reply.has_confirmed, message: reply.message };
+  }
+
+  async stage(volumeId: string, stagingPath: string, options: NodeOptions = {}): Promise<void> {
+    const request = stageRequest(volumeId, stagingPath, options);
+    await this.#ask((driver, meta, opts, done) => driver.node.NodeStageVolume(request, meta, opts, done));
+  }
+
+  async unstage(volumeId: string, stagingPath: string): Promise<void> {
+    const request = unstageRequest(volumeId, stagingPath);
+    await this.#ask((driver, meta, opts, done) => driver.node.NodeUnstageVolume(request, meta, opts, done));
+  }
+
+  async publish(volumeId: string, stagingPath: string, targetPath: string, options: NodeOptions = {}): Promise<void> {
+    const request = publishRequest(volumeId, stagingPath, targetPath, options);
+    await this.#ask((driver, meta, opts, done) => driver.node.NodePublishVolume(request, meta, opts, done));
+  }
+
+  async unpublish(volumeId: string, targetPath: string): Promise<void> {
+    const request = unpublishRequest(volumeId, targetPath);
+    await this.#ask((driver, meta, opts, done) => driver.node.NodeUnpublishVolume(request, meta, opts, done));
+  }
+
+  async stats(volumeId: string, path: string): Promise<Usage[]> {
+    const request = new csi.v1.NodeGetVolumeStatsRequest({ volume_id: volumeId, volume_path: path });
+    const reply = await this.#ask<csi.v1.NodeGetVolumeStatsResponse>((driver, meta, opts, done) =>
+      driver.node.NodeGetVolumeStats(request, meta, opts, done),
+    );
+    return reply.usage.map((usage) => ({
+      unit: csi.v1.VolumeUsage.Unit[usage.unit] as Usage['unit'],
+      total: BigInt(usage.total),
+      used: BigInt(usage.used),
+      available: BigInt(usage.available),
+    }));
+  }
+
+  async #ask<T>(start: (driver: Driver, meta: Metadata, options: CallOptions, done: Done<T>) => unknown): Promise<T> {
+    const options = { deadline: Date.now() + this.#deadlineMs };
+    return call<T>((done) => start(this.#driver(), new Metadata(), options, done));
+  }
+}
+
+export interface Refusal {
+  /** e.g. FAILED_PRECONDITION */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** How an RPC that must fail did so. @throws Error when it succeeded. */
+export async function refusal(work: Promise<unknown>): Promise<Refusal> {
+  const outcome = await outcomeOf(work);
+  if (outcome.code === 'OK') throw new Error('the RPC succeeded and was expected to fail');
+  return outcome;
+}
+
+/** The status of an RPC, OK included. */
+export async function outcomeOf(work: Promise<unknown>): Promise<Refusal> {
+  try {
+    await work;
+    return { code: 'OK', message: '' };
+  } catch (error) {
+    const { code, details } = error as Partial<ServiceError>;
+    if (code === undefined) throw error;
+    return { code: status[code], message: details ?? '' };
+  }
+}
