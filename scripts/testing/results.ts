@@ -10,7 +10,7 @@ const rowSchema = z.object({
   failed: z.number().int().nonnegative(),
   skipped: z.number().int().nonnegative(),
   seconds: z.number().nonnegative(),
-  /** Why each was skipped, in words. */
+  /** Why each was skipped, in words: one entry for each. */
   skips: z.array(z.string()).optional(),
 });
 
@@ -60,10 +60,12 @@ export function summaryOf(rows: readonly Row[]): string {
 }
 
 function skipLines(rows: readonly Row[]): string[] {
-  const lines = rows.flatMap((row) => {
+  const counts = new Map<string, number>();
+  for (const row of rows) {
     const told = row.skips ?? [];
-    const untold = row.skipped - told.length;
-    return [...told, ...(untold > 0 ? [`${row.stage}: ${untold} without a reason`] : [])];
-  });
-  return lines.length === 0 ? [] : ['', 'skipped:', ...lines.map((text) => `  ${text}`)];
+    const untold = Array.from({ length: row.skipped - told.length }, () => `${row.stage}: without a reason`);
+    for (const reason of [...told, ...untold]) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  }
+  if (counts.size === 0) return [];
+  return ['', 'skipped:', ...[...counts].map(([reason, count]) => `  ${String(count).padStart(4)}  ${reason}`)];
 }

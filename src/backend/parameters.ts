@@ -30,7 +30,7 @@ const formerNames: StringMap = {
 export function refuseUnknownParameters(parameters: StringMap, known: readonly string[]): void {
   for (const name of Object.keys(parameters)) {
     if (known.includes(name) || name.startsWith(provisionerPrefix)) continue;
-    const replacement = formerNames[name];
+    const replacement = Object.hasOwn(formerNames, name) ? formerNames[name] : undefined;
     if (replacement !== undefined) {
       throw new DriverError('INVALID_ARGUMENT', `parameter "${name}" belongs to an older Ceph plugin: ${replacement}`);
     }

@@ -47,7 +47,7 @@ export function createMetrics(version: string): RpcMetrics {
 export async function serveMetrics(metrics: RpcMetrics, address: string): Promise<Server> {
   collectDefaultMetrics({ register: metrics.registry });
   const [, host, port] = /^(.*):([0-9]{1,5})$/.exec(address) ?? [];
-  if (host === undefined || port === undefined)
+  if (host === undefined || port === undefined || Number(port) > 65_535)
     throw new DriverError(
       'INVALID_ARGUMENT',
       `--metrics-addr "${address}" is not host:port, e.g. 127.0.0.1:9090 or :9090`,

@@ -131,7 +131,7 @@ export const nodeChecks: Checks = {
     t.equal(bytes?.unit, 'BYTES');
     if (bench.backend.capabilities.access === 'block') t.equal(bytes?.total, bench.backend.sizeBytes);
     else {
-      t.ok((bytes?.total ?? 0n) > (bench.backend.sizeBytes * 8n) / 10n);
+      t.ok((bytes?.total ?? 0n) > bench.backend.sizeBytes / 2n);
       t.ok((bytes?.total ?? 0n) <= bench.backend.sizeBytes);
       t.ok((bytes?.used ?? 0n) + (bytes?.available ?? 0n) <= (bytes?.total ?? 0n));
       t.equal(inodes?.unit, 'INODES');

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { type Row, summaryOf, writeRows } from '../../scripts/testing/results.js';
+import { type Row, writeRows } from '../../scripts/testing/results.js';
 import { csi } from '../../src/csi/gen/csi.js';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
 import { call, clusterYaml, type Driver, startDriver } from '../harness/driver.js';
@@ -115,15 +115,16 @@ async function runCell(cell: Cell, cluster: TestCluster): Promise<Row> {
     );
     const outcome = readReport(await readFile(report, 'utf8').catch(() => '[]'), await advertised(drivers));
     failures.push(...outcome.failures);
-    if (run.exitCode !== 0 && failures.length === 0)
-      failures.push(`csi-sanity ended with ${String(run.exitCode)}: ${run.all.slice(-2000)}`);
+    if (run.exitCode !== 0 && outcome.failures.length === 0)
+      failures.push(`csi-sanity ended with ${String(run.exitCode)}`);
+    if (failures.length > 0) console.log(`${run.shortMessage ?? ''}\n${run.all.slice(-1500)}`);
     failures.push(...(await leftovers(cluster, directory)));
-    const skips = [...outcome.skips].map(([reason, count]) => `${nameOf(cell)}: ${count} specs: ${reason}`);
+    const skips = [...outcome.skips].flatMap(([reason, count]) => Array<string>(count).fill(`csi-sanity: ${reason}`));
     return {
       stage: nameOf(cell),
       passed: outcome.passed,
       failed: failures.length,
-      skipped: [...outcome.skips.values()].reduce((sum, count) => sum + count, 0),
+      skipped: skips.length,
       seconds: (performance.now() - startMs) / 1000,
       skips,
     };
@@ -155,7 +156,8 @@ try {
   await cluster.removeUser(user);
   await cluster.stop();
 }
-// The same reasons hold for every cell: they are told once each.
 await writeRows('sanity', rows);
-console.log(summaryOf(rows.map(({ skips, ...row }, i) => (i === 0 && skips !== undefined ? { ...row, skips } : row))));
+for (const { stage, passed, failed, skipped, seconds } of rows) {
+  console.log(`  ${stage}: ${passed} passed, ${failed} failed, ${skipped} skipped, ${seconds.toFixed(1)} s`);
+}
 process.exitCode = rows.some((row) => row.failed > 0) ? 1 : 0;

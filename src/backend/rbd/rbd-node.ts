@@ -65,6 +65,7 @@ export class RbdNode implements NodeBackend {
     } catch (error) {
       throw asDriverError(error);
     }
+    await this.#refuseWhilePublished(id);
     await this.#unmap(ctx, id);
   }
 
@@ -149,6 +150,17 @@ export class RbdNode implements NodeBackend {
       const state = await probePath(stagingPath, probeTimeoutMs);
       if (state === 'present') await this.#deps.mounter.unmount(stagingPath);
       else await this.#deps.mounter.unmountLazy(stagingPath);
+    }
+  }
+
+  /** A bind of a device node doesn't keep the device: the target would show the image that is given its number next. */
+  async #refuseWhilePublished(id: VolumeId): Promise<void> {
+    for (const entry of await this.#deps.mounter.list()) {
+      if (!/^\/(?:loop|rbd|nbd)[0-9]+$/.test(entry.root) || !(await this.#isImage(`/dev${entry.root}`, id))) continue;
+      throw new DriverError(
+        'FAILED_PRECONDITION',
+        `volume ${formatVolumeId(id)} is still published at ${entry.mountPoint}: unpublish it there, then unstage it`,
+      );
     }
   }
 

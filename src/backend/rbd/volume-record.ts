@@ -40,8 +40,8 @@ export function recordOf(name: string, parameters: StringMap): VolumeRecord {
 /** @throws DriverError INTERNAL when somebody else has written there. */
 export function parseRecord(text: string, image: string): VolumeRecord {
   try {
-    const record = JSON.parse(text) as VolumeRecord;
-    if (typeof record.name === 'string' && typeof record.parameters === 'object') return record;
+    const record: unknown = JSON.parse(text);
+    if (isRecord(record)) return record;
   } catch {
     // falls through to the one answer
   }
@@ -49,6 +49,12 @@ export function parseRecord(text: string, image: string): VolumeRecord {
     'INTERNAL',
     `the metadata ${recordKey} of image ${image} is not what Cuttle wrote: restore it, or remove it (rbd image-meta remove) to adopt the image as it is`,
   );
+}
+
+function isRecord(value: unknown): value is VolumeRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, parameters } = value as Partial<Record<keyof VolumeRecord, unknown>>;
+  return typeof name === 'string' && typeof parameters === 'object' && parameters !== null;
 }
 
 /** The first parameter that differs, for the sentence; undefined when none does. */

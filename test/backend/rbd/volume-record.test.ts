@@ -1,0 +1,60 @@
+import t from 'tap';
+import { firstDifference, parseRecord, recordOf } from '../../../src/backend/rbd/volume-record.js';
+
+t.test('a record keeps name and parameters, and of what the provisioner adds who it is for', (t) => {
+  const record = recordOf('pvc-1', {
+    pool: 'ssd',
+    'csi.storage.k8s.io/pvc/namespace': 'team',
+    'csi.storage.k8s.io/pvc/name': 'data',
+    'csi.storage.k8s.io/pv/name': 'pvc-1',
+    'csi.storage.k8s.io/fstype': 'xfs',
+    clusterID: 'a',
+  });
+  t.strictSame(record, {
+    version: 1,
+    name: 'pvc-1',
+    parameters: { clusterID: 'a', pool: 'ssd' },
+    labels: { 'pv/name': 'pvc-1', 'pvc/name': 'data', 'pvc/namespace': 'team' },
+  });
+  t.end();
+});
+
+t.test('equal requests make equal text, in whatever order their parameters come', (t) => {
+  t.equal(JSON.stringify(recordOf('a', { x: '1', y: '2' })), JSON.stringify(recordOf('a', { y: '2', x: '1' })));
+  t.end();
+});
+
+t.test('a record is read back as it was written, whatever its text', (t) => {
+  const record = recordOf('🐙 "quoted" \\ name', { mkfsOptions: '-E "a=b"' });
+  t.strictSame(parseRecord(JSON.stringify(record), 'image'), record);
+  t.end();
+});
+
+for (const text of [
+  '',
+  '{',
+  'null',
+  '1',
+  '[]',
+  '{}',
+  '{"name":"a"}',
+  '{"name":"a","parameters":null}',
+  '{"name":1,"parameters":{}}',
+  '"text"',
+]) {
+  t.test(`the metadata ${text === '' ? 'without text' : text} is no record, and the image is named`, (t) => {
+    t.throws(() => parseRecord(text, 'csi-vol-1'), {
+      code: 'INTERNAL',
+      message: /^the metadata \.cuttle\.volume of image csi-vol-1 is not what Cuttle wrote/,
+    });
+    t.end();
+  });
+}
+
+t.test('the first parameter that differs is told with both values', (t) => {
+  t.equal(firstDifference({ a: '1' }, { a: '1' }), undefined);
+  t.equal(firstDifference({ a: '1', b: '2' }, { a: '1', b: '3' }), 'parameter b was "2" and now is "3"');
+  t.equal(firstDifference({ a: '1' }, {}), 'parameter a was "1" and now is not set');
+  t.equal(firstDifference({}, { z: '', a: '' }), 'parameter a was not set and now is ""');
+  t.end();
+});

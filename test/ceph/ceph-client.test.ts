@@ -1,0 +1,14 @@
+import t from 'tap';
+import { useCluster } from '../harness/cluster.js';
+import { cephClientContract } from './ceph-client.contract.js';
+import { realSubject } from './real-subject.js';
+
+t.setTimeout(300_000);
+
+t.test('librados and librbd against a real cluster', async (t) => {
+  const cluster = await useCluster();
+  t.teardown(async () => cluster.stop());
+  const subject = realSubject(cluster);
+  await cephClientContract(t, async () => Promise.resolve(subject));
+  await subject.dispose();
+});

@@ -1,0 +1,76 @@
+import type { Test } from 'tap';
+import { context, type ContractSubject, countedNames, creation, failureOf, openPool } from './contract-subject.js';
+
+export async function metadataContract(t: Test, subject: ContractSubject): Promise<void> {
+  const { images } = await openPool(subject);
+  let count = 0;
+  const newImage = async () => {
+    const name = `image-${count++}`;
+    await images.create(context(), name, creation());
+    return images.id(context(), name);
+  };
+  const read = async (id: string, ...keys: string[]) =>
+    Object.fromEntries((await images.headerById(context(), id, keys)).metadata);
+  const write = async (id: string, values: Record<string, string>, onlyIfAbsent?: string) =>
+    images.setMetadata(context(), id, new Map(Object.entries(values)), onlyIfAbsent);
+
+  await t.test('what was set is read with the header, keys that are not set are left out', async (t) => {
+    const id = await newImage();
+    t.same(await read(id, 'a'), {});
+    t.equal(await write(id, { a: '1', b: '2' }), true);
+    t.same(await read(id, 'a', 'missing', 'b'), { a: '1', b: '2' });
+    t.same(await read(id), {});
+    t.equal(await write(id, { a: 'new' }), true);
+    t.same(await read(id, 'a', 'b'), { a: 'new', b: '2' });
+  });
+
+  await t.test('many keys come in one answer', async (t) => {
+    const id = await newImage();
+    const values = Object.fromEntries(countedNames('.csi/key-', 60).map((key) => [key, `value of ${key}`]));
+    await write(id, values);
+    t.same(await read(id, ...Object.keys(values)), values);
+  });
+
+  await t.test('any text comes back as it was, up to eight thousand bytes', async (t) => {
+    const id = await newImage();
+    const values = { 'Schlüssel-鍵': 'Größe 大 🦑', empty: '', long: 'x'.repeat(8000), zero: 'a\0b' };
+    await write(id, values);
+    t.same(await read(id, ...Object.keys(values)), values);
+  });
+
+  await t.test('a value that is longer than our buffer is an error, not an absent key', async (t) => {
+    const id = await newImage();
+    await write(id, { huge: 'x'.repeat(20_000) });
+    t.match(await failureOf(read(id, 'huge')), { code: 'INVALID_ARGUMENT', message: new RegExp(id) });
+    t.same(await read(id, 'other'), {});
+  });
+
+  await t.test('onlyIfAbsent writes once and then changes nothing', async (t) => {
+    const id = await newImage();
+    t.equal(await write(id, { owner: 'first', note: '1' }, 'owner'), true);
+    t.equal(await write(id, { owner: 'second', note: '2', more: '3' }, 'owner'), false);
+    t.same(await read(id, 'owner', 'note', 'more'), { owner: 'first', note: '1' });
+    t.equal(await write(id, { note: '2' }, 'other'), true, 'another key is absent');
+  });
+
+  await t.test('of many writers that want an absent key exactly one wins', async (t) => {
+    for (let round = 0; round < 5; round++) {
+      const id = await newImage();
+      const writers = countedNames('writer-', 24);
+      const won = await Promise.all(writers.map(async (owner) => write(id, { owner, same: owner }, 'owner')));
+      t.equal(won.filter(Boolean).length, 1);
+      const winner = writers[won.indexOf(true)];
+      t.same(await read(id, 'owner', 'same'), { owner: winner, same: winner });
+    }
+  });
+
+  await t.test('a removed key is gone, removing it again is fine', async (t) => {
+    const id = await newImage();
+    await write(id, { a: '1', b: '2' });
+    await images.removeMetadata(context(), id, 'a');
+    await images.removeMetadata(context(), id, 'a');
+    await images.removeMetadata(context(), 'ffffffffffff', 'a');
+    t.same(await read(id, 'a', 'b'), { b: '2' });
+    t.equal(await write(id, { a: 'again' }, 'a'), true);
+  });
+}

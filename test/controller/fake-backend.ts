@@ -1,0 +1,75 @@
+import type { ControllerBackend, Volume } from '../../src/backend/backend.js';
+import type { BackendKind } from '../../src/domain/backend-kind.js';
+import { DriverError } from '../../src/domain/errors.js';
+import { formatVolumeId, type VolumeId } from '../../src/domain/volume-id.js';
+
+export const idOf = (image: string): VolumeId => ({
+  backend: 'rbd',
+  clusterId: 'a',
+  pool: 'p',
+  namespace: '',
+  image,
+});
+
+/** A backend in memory. `beforeWork` lets a test hold the work of create and delete. */
+export class FakeController implements ControllerBackend {
+  readonly kind: BackendKind;
+  readonly volumes = new Map<string, Volume>();
+  readonly calls: string[] = [];
+  beforeWork: () => Promise<void> = async () => Promise.resolve();
+
+  constructor(kind: string = 'rbd') {
+    this.kind = kind as BackendKind;
+  }
+
+  planVolume: ControllerBackend['planVolume'] = (input) => {
+    const id = idOf(input.name);
+    return {
+      id,
+      create: async () => {
+        this.calls.push(`create ${input.name}`);
+        await this.beforeWork();
+        const volume = { id, sizeBytes: input.capacity?.requiredBytes ?? 1n, context: { mounter: 'krbd' } };
+        this.volumes.set(formatVolumeId(id), volume);
+        return volume;
+      },
+    };
+  };
+
+  deleteVolume: ControllerBackend['deleteVolume'] = async (_ctx, id) => {
+    this.calls.push(`delete ${id.image}`);
+    await this.beforeWork();
+    this.volumes.delete(formatVolumeId(id));
+  };
+
+  findVolume: ControllerBackend['findVolume'] = async (_ctx, id) =>
+    Promise.resolve(this.volumes.get(formatVolumeId(id)));
+
+  objection: ControllerBackend['objection'] = ({ access }) =>
+    access.type === 'mount' && access.fsType === 'ntfs' ? 'fs_type "ntfs" is not supported' : undefined;
+
+  capacity: ControllerBackend['capacity'] = async () =>
+    Promise.resolve({ availableBytes: 100n, maximumVolumeBytes: 50n, minimumVolumeBytes: 1n });
+
+  listVolumes: ControllerBackend['listVolumes'] = async (_ctx, after, max) => {
+    const rest = [...this.volumes.values()].filter(({ id }) => id.image > after);
+    if (after !== '' && !/^[a-z0-9-]+$/.test(after)) throw new DriverError('ABORTED', 'no such place');
+    const volumes = max === 0 ? rest : rest.slice(0, max);
+    const next = volumes.length < rest.length ? volumes.at(-1)?.id.image : undefined;
+    return Promise.resolve({ volumes, next });
+  };
+
+  resumeBackgroundWork(): void {
+    this.calls.push('resume');
+  }
+
+  async close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  add(...images: string[]): this {
+    for (const image of images)
+      this.volumes.set(formatVolumeId(idOf(image)), { id: idOf(image), sizeBytes: 1n, context: { mounter: 'krbd' } });
+    return this;
+  }
+}
