@@ -3,6 +3,10 @@
 // that hang would stop everything else. A CommonJS file, because loading an ES module uses the pool already.
 process.env.UV_THREADPOOL_SIZE ??= '96';
 
+// V8 lets its young generation grow to 48 MB in a burst of RPCs and keeps it. With a factor of one it stays small; measured,
+// throughput is the same.
+require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
+
 import('../dist/src/main.js').then(
   async ({ main }) => {
     process.exitCode = await main(process.argv.slice(2), process.env);

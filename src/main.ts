@@ -81,7 +81,10 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
     node:
       nodes === undefined
         ? undefined
-        : nodeHandlers(nodeService({ backends: nodes.backends, lock, mounter: nodes.mounter }), options.nodeId),
+        : nodeHandlers(
+            nodeService({ backends: nodes.backends, lock, mounter: nodes.mounter, runDir: options.runDir }),
+            options.nodeId,
+          ),
   });
   const signalled = untilSignal(() => void watch?.reload());
   await server.listen();

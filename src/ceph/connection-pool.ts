@@ -7,6 +7,7 @@ import type { CephAccess, CephClient, CephConnection } from './client.js';
 import { ClusterGate } from './cluster-gate.js';
 import { configure, configured } from './configure.js';
 import { connectError } from './connect-error.js';
+import { MemoryKeeper } from './memory-keeper.js';
 import { librados } from './native/librados.js';
 import { NativeLane } from './native-lane.js';
 import { RadosConnection } from './rados-connection.js';
@@ -45,6 +46,7 @@ export class ConnectionPool implements CephClient {
   readonly #log: Logger;
   readonly #idleMs: number;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #memory = new MemoryKeeper();
   #closed = false;
 
   constructor(options: ConnectionPoolOptions) {
@@ -74,6 +76,7 @@ export class ConnectionPool implements CephClient {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sweeper);
+    this.#memory.close();
     const opened = [...this.#entries.values()].map(async ({ connection }) => (await connection).close());
     const retired = [...this.#retired].map(async (connection) => connection.close());
     this.#entries.clear();
@@ -91,8 +94,11 @@ export class ConnectionPool implements CephClient {
     const attempt = { ...ctx, signal: new AbortController().signal };
     const gates = this.#gatesOf(access.clusterId, call.monitors);
     const { connectMs, monMs, osdMs } = access.timeouts;
-    const connecting = new NativeLane({ gate: gates.monitors, nativeTimeoutMs: connectMs });
+    const onUse = () => {
+      this.#memory.used();
+    };
     let began = false;
+    const connecting = new NativeLane({ gate: gates.monitors, nativeTimeoutMs: connectMs, onUse });
     const connection = connecting
       .run(attempt, call, async () => {
         began = true;
@@ -103,8 +109,8 @@ export class ConnectionPool implements CephClient {
           throw error;
         }
         return new RadosConnection(access, cluster, {
-          monitors: new NativeLane({ gate: gates.monitors, nativeTimeoutMs: monMs }),
-          osds: new NativeLane({ gate: gates.osds, nativeTimeoutMs: Math.max(monMs, osdMs) }),
+          monitors: new NativeLane({ gate: gates.monitors, nativeTimeoutMs: monMs, onUse }),
+          osds: new NativeLane({ gate: gates.osds, nativeTimeoutMs: Math.max(monMs, osdMs), onUse }),
         });
       })
       .catch((error: unknown) => {

@@ -11,6 +11,8 @@ export interface LaneOptions {
   readonly gate: ClusterGate;
   /** The longest of the native calls' own timeouts, in milliseconds. */
   readonly nativeTimeoutMs: number;
+  /** Called when a job ends. */
+  readonly onUse: () => void;
 }
 
 export interface RunOptions {
@@ -25,6 +27,7 @@ export interface RunOptions {
 export class NativeLane {
   readonly #gate: ClusterGate;
   readonly #nativeTimeoutMs: number;
+  readonly #onUse: () => void;
   readonly #onDrained: (() => void)[] = [];
   #busy = 0;
   #lastUsedMs = Date.now();
@@ -34,6 +37,7 @@ export class NativeLane {
   constructor(options: LaneOptions) {
     this.#gate = options.gate;
     this.#nativeTimeoutMs = options.nativeTimeoutMs;
+    this.#onUse = options.onUse;
   }
 
   /** @throws CephError UNAVAILABLE when the deadline passes, or when the cluster stays silent for longer than its timeouts. */
@@ -78,6 +82,7 @@ export class NativeLane {
     } finally {
       this.#busy -= 1;
       this.#lastUsedMs = Date.now();
+      this.#onUse();
       if (this.#busy === 0) for (const resolve of this.#onDrained.splice(0)) resolve();
     }
   }

@@ -14,7 +14,8 @@ const failOk = 2; // librados.h, LIBRADOS_OP_FLAG_FAILOK
 const compareEqual = 1; // LIBRADOS_CMPXATTR_OP_EQ
 /** cls_rbd keeps image metadata in the header's object map under this prefix. */
 const metadataPrefix = 'metadata_';
-const maxMetadataBytes = 8192;
+/** Room for each metadata value: nearly all are short, and a longer one is asked for again with more. */
+const metadataRoomBytes = [512, 16 << 10, 1 << 20];
 
 /** The id that a name stands for. @throws CephError ENOENT when there is no such image. Runs inside a lane's job. */
 export async function readImageId(handle: PoolHandle, name: string): Promise<string> {
@@ -36,58 +37,68 @@ export async function readHeader(
   id: string,
   metadataKeys: readonly string[],
 ): Promise<ImageHeader> {
-  const rados = librados();
-  const op = rados.createReadOp();
-  try {
-    const ask = (method: string, input: Buffer, outputBytes: number): Answer => {
-      const answer = { output: Buffer.alloc(outputBytes), used: Buffer.alloc(8), result: Buffer.alloc(4) };
-      rados.readOpExec.sync(
-        op,
-        'rbd',
-        method,
-        input,
-        input.length,
-        answer.output,
-        outputBytes,
-        answer.used,
-        answer.result,
-      );
-      return answer;
-    };
-    const size = ask('get_size', encodeUint64(headSnapshot), 9);
-    const features = ask('get_features', Buffer.concat([encodeUint64(headSnapshot), Buffer.of(1)]), 16);
-    const metadata = metadataKeys.map((key) => {
-      const answer = ask('metadata_get', encodeString(key), maxMetadataBytes);
-      rados.readOpFlags.sync(op, failOk);
-      return { key, answer };
-    });
-    const returned = await rados.readOpOperate(op, handle.io, `rbd_header.${id}`, 0);
-    if (returned < 0) throw cephError(returned, handle.describe(`read the header of image ${handle.name}/${id}`));
-    const sizeReply = new Decoder(size.output);
-    sizeReply.uint8(); // the order, which layout() tells
+  let returned = 0;
+  for (const roomBytes of metadataRoomBytes) {
+    const reply = await askHeader(handle, id, metadataKeys, roomBytes);
+    const failed = reply.metadata.map(({ answer }) => answer.result.readInt32LE()).filter((result) => result < 0);
+    returned = failed.find((result) => result !== -errno.ENOENT) ?? 0;
+    if (returned === -errno.ERANGE) continue;
+    if (returned < 0) break;
+    const size = new Decoder(reply.size.output);
+    size.uint8(); // the order, which layout() tells
     return {
       id,
-      sizeBytes: sizeReply.uint64(),
-      features: new Decoder(features.output).uint64(),
-      metadata: present(metadata, (returned) =>
-        cephError(returned, handle.describe(`read metadata of image ${handle.name}/${id}`)),
-      ),
+      sizeBytes: size.uint64(),
+      features: new Decoder(reply.features.output).uint64(),
+      metadata: present(reply.metadata),
     };
+  }
+  throw cephError(returned, handle.describe(`read metadata of image ${handle.name}/${id}`));
+}
+
+interface HeaderReply {
+  readonly size: Answer;
+  readonly features: Answer;
+  readonly metadata: readonly { readonly key: string; readonly answer: Answer }[];
+}
+
+async function askHeader(
+  handle: PoolHandle,
+  id: string,
+  metadataKeys: readonly string[],
+  roomBytes: number,
+): Promise<HeaderReply> {
+  const rados = librados();
+  const op = rados.createReadOp();
+  const ask = (method: string, input: Buffer, outputBytes: number): Answer => {
+    // The library writes into these three when the operation completes: the reply holds them until then.
+    const answer = { output: Buffer.alloc(outputBytes), used: Buffer.alloc(8), result: Buffer.alloc(4) };
+    const { output, used, result } = answer;
+    rados.readOpExec.sync(op, 'rbd', method, input, input.length, output, outputBytes, used, result);
+    return answer;
+  };
+  try {
+    const reply = {
+      size: ask('get_size', encodeUint64(headSnapshot), 9),
+      features: ask('get_features', Buffer.concat([encodeUint64(headSnapshot), Buffer.of(1)]), 16),
+      metadata: metadataKeys.map((key) => {
+        const answer = ask('metadata_get', encodeString(key), roomBytes);
+        rados.readOpFlags.sync(op, failOk);
+        return { key, answer };
+      }),
+    };
+    const returned = await rados.readOpOperate(op, handle.io, `rbd_header.${id}`, 0);
+    if (returned < 0) throw cephError(returned, handle.describe(`read the header of image ${handle.name}/${id}`));
+    return reply;
   } finally {
     rados.releaseReadOp.sync(op);
   }
 }
 
-function present(
-  answers: readonly { key: string; answer: Answer }[],
-  failure: (returned: number) => Error,
-): Map<string, string> {
+function present(answers: HeaderReply['metadata']): Map<string, string> {
   const values = new Map<string, string>();
   for (const { key, answer } of answers) {
-    const returned = answer.result.readInt32LE();
-    if (returned === -errno.ENOENT) continue;
-    // ERANGE, say, for a value too long for our buffer: set, and not to be taken for absent.
-    if (returned < 0) throw failure(returned);
+    if (answer.result.readInt32LE() < 0) continue;
     values.set(key, new Decoder(answer.output.subarray(0, Number(answer.used.readBigUInt64LE()))).string());
   }
   return values;

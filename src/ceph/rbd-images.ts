@@ -1,5 +1,5 @@
 import type { CallContext } from '../platform/call-context.js';
-import { cephError, errno } from './ceph-error.js';
+import { CephError, cephError, errno } from './ceph-error.js';
 import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
@@ -7,7 +7,7 @@ import { librados } from './native/librados.js';
 import { imageOption, librbd } from './native/librbd.js';
 import { deleteMetadata, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
 import type { RunOptions } from './native-lane.js';
-import { inPool, type PoolHandle } from './pool-handle.js';
+import { checkPool, inPool, missingPool, type PoolHandle } from './pool-handle.js';
 
 /** RBD images of one pool and namespace. */
 export class RbdPoolImages implements RbdImages {
@@ -18,10 +18,13 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async create(ctx: CallContext, name: string, image: ImageCreation): Promise<void> {
-    await this.#job(ctx, `create image ${this.#spec(name)}`, async () => {
+    const doing = `create image ${this.#spec(name)}`;
+    await this.#value(ctx, doing, async () => {
       const options = creationOptions(image);
       try {
-        return await librbd().create(this.#handle.io, name, image.sizeBytes, options);
+        const returned = await librbd().create(this.#handle.io, name, image.sizeBytes, options);
+        if (returned === -errno.ENOENT) throw await this.#missingPlace(doing, image.dataPool);
+        this.#check(returned, doing);
       } finally {
         librbd().destroyOptions.sync(options);
       }
@@ -174,6 +177,21 @@ export class RbdPoolImages implements RbdImages {
       }
     };
     return inPool(this.#handle, ctx, doing, job, { work: mode === 'read' ? 'short' : 'long' });
+  }
+
+  /** What ENOENT means when an image is created: the pool, its namespace or the data pool. */
+  async #missingPlace(doing: string, dataPool: string | undefined): Promise<CephError> {
+    await checkPool(this.#handle);
+    const { clusterId, cluster, namespace, name } = this.#handle;
+    if (dataPool !== undefined && (await librados().poolLookup(cluster, dataPool)) < 0) {
+      return missingPool(clusterId, dataPool);
+    }
+    if (namespace === '') return cephError(-errno.ENOENT, this.#handle.describe(doing));
+    return new CephError(
+      'NOT_FOUND',
+      `can't ${doing} in cluster "${clusterId}": namespace "${namespace}" does not exist in pool "${name}": correct it or create it (rbd namespace create ${name}/${namespace})`,
+      errno.ENOENT,
+    );
   }
 
   #check(returned: number, doing: string): void {

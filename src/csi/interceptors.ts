@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { DriverError, isDriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Logger } from '../platform/logger.js';
@@ -67,6 +68,8 @@ export const sorting: Interceptor = async (_rpc, ctx, next) => {
 /** Gives the context its signal: aborted when the caller cancels or shortly before its deadline. */
 export const deadline: Interceptor = async (rpc, ctx, next) => {
   const aborter = new AbortController();
+  // A list of volumes has as many calls waiting on the signal as it has volumes.
+  setMaxListeners(0, aborter.signal);
   const remainingMs = remaining(rpc);
   const timer = setTimeout(
     () => {

@@ -51,6 +51,8 @@ export interface NodeDependencies {
   readonly backends: ReadonlyMap<BackendKind, NodeBackend>;
   readonly lock: KeyedLock;
   readonly mounter: MounterLike;
+  /** A directory of the driver's own, the same over restarts. */
+  readonly runDir: string;
 }
 
 export function nodeService(deps: NodeDependencies): NodeService {

@@ -7,6 +7,7 @@ import { DriverError } from '../domain/errors.js';
 import { formatVolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import { asDriverError } from '../platform/mount-failure.js';
+import { bindReadOnly, clearAside } from './bind-read-only.js';
 import { backendOf, type NodeDependencies, type PublishInput } from './node-service.js';
 
 const probeTimeoutMs = 3_000;
@@ -42,16 +43,13 @@ async function publish(
 ): Promise<void> {
   const readOnly = input.readOnly || isReaderOnly(input.capability.mode);
   refuseOtherAccess(input, staged, readOnly);
+  await clearAside(deps, input.targetPath);
   const table = await deps.mounter.list();
   if (await alreadyPublished(ctx, deps, input, staged, table, readOnly)) return;
   if (isSingleTarget(input.capability.mode)) refuseSecondTarget(input, staged, table);
   await makeTarget(input, staged);
-  await deps.mounter.bindMount(
-    staged.source,
-    input.targetPath,
-    { readOnly: readOnly && staged.access === 'mount' },
-    { signal: ctx.signal },
-  );
+  if (readOnly && staged.access === 'mount') await bindReadOnly(ctx, deps, staged.source, input.targetPath);
+  else await deps.mounter.bindMount(staged.source, input.targetPath, {}, { signal: ctx.signal });
 }
 
 function refuseOtherAccess(input: PublishInput, staged: StagedVolume, readOnly: boolean): void {

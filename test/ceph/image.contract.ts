@@ -23,7 +23,7 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
   });
 
   await t.test('an image is found by name and by id, with its exact size and features', async (t) => {
-    // 2^53 + 2 is beyond what a double holds exactly in odd neighbours; 2^53 + 1 is not a double at all.
+    // 2^53 + 1 is no double.
     const sizes = [0n, 1n, 511n, 1n << 32n, (1n << 53n) - 1n, 1n << 53n, (1n << 53n) + 1n];
     for (const sizeBytes of sizes) {
       const name = `size-${sizeBytes}`;
@@ -37,7 +37,7 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
   });
 
   await t.test('features are those that were asked for', async (t) => {
-    for (const features of [1n, 5n, 13n, 61n]) {
+    for (const features of [1n, 5n, 29n, 61n]) {
       await images.create(context(), `features-${features}`, creation({ features }));
       t.equal((await images.header(context(), `features-${features}`, [])).features, features);
     }
@@ -68,20 +68,20 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
 
   await t.test('a missing image is ENOENT for every call', async (t) => {
     const calls = {
-      id: images.id(context(), 'missing'),
-      header: images.header(context(), 'missing', ['a']),
-      headerById: images.headerById(context(), 'ffffffffffff', ['a']),
-      layout: images.layout(context(), 'missing'),
-      setMetadata: images.setMetadata(context(), 'ffffffffffff', new Map([['a', 'b']])),
-      resize: images.resize(context(), 'missing', 1n),
-      rename: images.rename(context(), 'missing', 'other'),
-      remove: images.remove(context(), 'missing'),
-      watchers: images.watchers(context(), 'missing'),
-      moveToTrash: images.moveToTrash(context(), 'missing'),
-      removeFromTrash: images.removeFromTrash(context(), 'ffffffffffff'),
+      id: async () => images.id(context(), 'missing'),
+      header: async () => images.header(context(), 'missing', ['a']),
+      headerById: async () => images.headerById(context(), 'ffffffffffff', ['a']),
+      layout: async () => images.layout(context(), 'missing'),
+      setMetadata: async () => images.setMetadata(context(), 'ffffffffffff', new Map([['a', 'b']])),
+      resize: async () => images.resize(context(), 'missing', 1n),
+      rename: async () => images.rename(context(), 'missing', 'other'),
+      remove: async () => images.remove(context(), 'missing'),
+      watchers: async () => images.watchers(context(), 'missing'),
+      moveToTrash: async () => images.moveToTrash(context(), 'missing'),
+      removeFromTrash: async () => images.removeFromTrash(context(), 'ffffffffffff'),
     };
     for (const [name, call] of Object.entries(calls)) {
-      t.match(await failureOf(call), { code: 'NOT_FOUND', errno: 2, message: /missing|ffffffffffff/ }, name);
+      t.match(await failureOf(call()), { code: 'NOT_FOUND', errno: 2, message: /missing|ffffffffffff/ }, name);
     }
     const made = await failureOf(images.headerById(context(), 'ffffffffffff', []));
     t.equal(made.code, 'NOT_FOUND', 'writing metadata brought no header into being');

@@ -65,10 +65,13 @@ for (const [what, change] of others) {
     const release = hold(backend);
     const service = serviceOf(backend);
     const first = service.createVolume(ctx, create('a'));
-    await t.rejects(Promise.race([service.createVolume(ctx, create('a', change)), sleep(1_000)]), {
-      code: 'ABORTED',
-      message: /CreateVolume is still working on rbd:a:p::a/,
-    });
+    await t.rejects(
+      Promise.race([service.createVolume(ctx, create('a', change)), sleep(1_000, undefined, { ref: false })]),
+      {
+        code: 'ABORTED',
+        message: /CreateVolume is still working on rbd:a:p::a/,
+      },
+    );
     release();
     await first;
     t.equal(backend.calls.length, 1);
@@ -128,7 +131,8 @@ t.test('an id of a backend that is not served is not taken for a deleted volume'
 t.test('validation gives the first objection, also to a context of another volume', async (t) => {
   const service = serviceOf(new FakeController().add('a'));
   const input = { id: idOf('a'), idText: 'rbd:a:p::a', capabilities: [ext4], context: {}, credentials: undefined };
-  const validate = service.validateVolumeCapabilities;
+  const validate: typeof service.validateVolumeCapabilities = async (...args) =>
+    service.validateVolumeCapabilities(...args);
   t.equal(await validate(ctx, input), undefined);
   t.equal(await validate(ctx, { ...input, context: { mounter: 'krbd' } }), undefined);
   t.match(await validate(ctx, { ...input, capabilities: [ext4, ntfs] }), /ntfs/);

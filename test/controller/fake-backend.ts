@@ -18,7 +18,7 @@ export class FakeController implements ControllerBackend {
   readonly calls: string[] = [];
   beforeWork: () => Promise<void> = async () => Promise.resolve();
 
-  constructor(kind: string = 'rbd') {
+  constructor(kind = 'rbd') {
     this.kind = kind as BackendKind;
   }
 

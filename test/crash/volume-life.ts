@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { csi } from '../../src/csi/gen/csi.js';
@@ -57,6 +57,7 @@ export class VolumeLife {
   #pending: readonly [Operation, State] | undefined;
   #marker: string | undefined;
   #generation = 0;
+  #readOnly = false;
   readonly #id: string;
   readonly #parameters: Readonly<Record<string, string>>;
   readonly #staging: string;
@@ -85,6 +86,8 @@ export class VolumeLife {
 
   choose(random: Random): Operation {
     this.#pending = random.pick(next[this.state]);
+    // Only what is written once can be read back: the first publish of a volume is for writing.
+    if (this.#pending[0] === 'NodePublishVolume') this.#readOnly = this.#marker !== undefined && random.next() < 0.5;
     return this.#pending[0];
   }
 
@@ -157,7 +160,10 @@ export class VolumeLife {
       case 'NodePublishVolume':
         await mkdir(join(this.#target, '..'), { recursive: true });
         await call((done) =>
-          driver.node.NodePublishVolume(publishRequest(this.#id, this.#staging, this.#target, { capability }), done),
+          driver.node.NodePublishVolume(
+            publishRequest(this.#id, this.#staging, this.#target, { capability, readOnly: this.#readOnly }),
+            done,
+          ),
         );
         return;
       case 'NodeUnpublishVolume':
@@ -177,8 +183,16 @@ export class VolumeLife {
       return;
     }
     const read = await readFile(file, 'utf8').catch((error: unknown) => String(error));
-    if (read !== this.#marker)
+    if (read !== this.#marker) {
       throw new Error(`the data of ${this.name} is lost: "${read}" instead of "${this.#marker}"`);
+    }
+    const writable = await open(file, 'r+').then(
+      async (handle) => handle.close().then(() => true),
+      () => false,
+    );
+    if (writable === this.#readOnly) {
+      throw new Error(`${this.name} is published ${writable ? 'for writing' : 'read-only'}, not as asked`);
+    }
   }
 }
 

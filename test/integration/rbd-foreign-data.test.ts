@@ -41,7 +41,7 @@ const ntfsBootSector: [number, string | number[]][] = [
 ];
 
 /** What a disk may hold that is not ours to format, and the word that the refusal says of it. */
-const foreign: readonly { what: string; word: RegExp; make: (file: string) => Promise<void> }[] = [
+const foreign: readonly { what: string; word: RegExp; make: (file: string) => Promise<void>; fsType?: string }[] = [
   { what: 'ext2', word: /ext2/, make: program('mkfs.ext2', ['-q', '-F']) },
   { what: 'btrfs', word: /btrfs/, make: signature([0x10040, '_BHRfS_M'], [0x10090, [0, 16, 0, 0, 0, 64, 0, 0]]) },
   { what: 'NTFS', word: /ntfs|dos/, make: signature(...ntfsBootSector) },
@@ -50,7 +50,7 @@ const foreign: readonly { what: string; word: RegExp; make: (file: string) => Pr
   { what: 'LVM', word: /LVM2_member/, make: lvmLabel },
   { what: 'an MBR partition table', word: /dos/, make: program('sfdisk', ['--label', 'dos'], 'size=4M,type=83\n') },
   { what: 'a GPT partition table', word: /gpt/, make: program('sfdisk', ['--label', 'gpt'], 'size=4M\n') },
-  { what: 'xfs where ext4 is asked for', word: /xfs/, make: signature([0, xfsSuperblock()]) },
+  { what: 'ext4 where xfs is asked for', word: /ext4/, make: program('mkfs.ext4', ['-q', '-F']), fsType: 'xfs' },
 ];
 
 /** LVM2's label in sector 1, with the checksum that blkid looks at (lvm2, lib/misc/crc.c). */
@@ -70,35 +70,6 @@ async function lvmLabel(file: string): Promise<void> {
   await signature([512, [...sector]])(file);
 }
 
-function xfsSuperblock(): number[] {
-  const block = Buffer.alloc(512);
-  block.write('XFSB', 0);
-  for (const [offset, value] of [
-    [4, 4096],
-    [84, 1024],
-    [88, 4],
-    [96, 853],
-  ] as const)
-    block.writeUInt32BE(value, offset);
-  block.writeBigUInt64BE(4096n, 8);
-  for (const [offset, value] of [
-    [102, 512],
-    [104, 512],
-    [106, 8],
-  ] as const)
-    block.writeUInt16BE(value, offset);
-  for (const [offset, value] of [
-    [120, 12],
-    [121, 9],
-    [122, 9],
-    [123, 3],
-    [124, 10],
-    [127, 25],
-  ] as const)
-    block.writeUInt8(value, offset);
-  return [...block];
-}
-
 async function importDisk(
   life: ReturnType<Site['life']>,
   name: string,
@@ -113,14 +84,16 @@ async function importDisk(
   return id;
 }
 
-for (const [i, { what, word, make }] of foreign.entries()) {
+for (const [i, { what, word, make, fsType }] of foreign.entries()) {
   t.test(`an image that holds ${what} is neither formatted nor mounted, and not one byte of it changes`, async (t) => {
     const life = site.life(t);
     const name = `foreign-${i}`;
     const id = await importDisk(life, name, make);
     const before = await imageDigest(cluster, `${pool}/${name}`);
     const path = site.path('stage');
-    const { code, message } = await refusal(life.stage(id, { path }));
+    const { code, message } = await refusal(
+      life.stage(id, { path, capability: mountCapability('SINGLE_NODE_WRITER', fsType ?? 'ext4') }),
+    );
     t.equal(code, 'FAILED_PRECONDITION');
     t.match(message, word, 'the message says what is there');
     t.equal(await mountEntry(path), undefined);

@@ -10,8 +10,9 @@ t.test('docs/metrics.md lists exactly the series of the driver, with type and la
   const documented = [...page.matchAll(/^\| `(cuttle_[a-z_]+)` \| (\w+) \| (.*?) \|/gm)].map(
     ([, name, type, labels = '']) => `${name ?? ''} ${type ?? ''} ${labels.replaceAll('`', '')}`,
   );
-  const { registry, start } = createMetrics('1.2.3');
-  start('CreateVolume')('OK');
+  const metrics = createMetrics('1.2.3');
+  const { registry } = metrics;
+  metrics.start('CreateVolume')('OK');
   const actual = (await registry.getMetricsAsJSON()).map((metric) => {
     const labels = metric.values.flatMap((value) => Object.keys(value.labels)).filter((label) => label !== 'le');
     return `${metric.name} ${String(metric.type)} ${[...new Set(labels)].join(', ')}`;
@@ -20,8 +21,9 @@ t.test('docs/metrics.md lists exactly the series of the driver, with type and la
 });
 
 t.test('an RPC is counted as under way, then with its outcome', async (t) => {
-  const { registry, start } = createMetrics('1.2.3');
-  const end = start('CreateVolume');
+  const metrics = createMetrics('1.2.3');
+  const { registry } = metrics;
+  const end = metrics.start('CreateVolume');
   t.match(await registry.metrics(), /cuttle_rpc_in_flight\{method="CreateVolume"\} 1/);
   end('ABORTED');
   const text = await registry.metrics();

@@ -59,7 +59,15 @@ export class FakeMounter implements MounterLike {
     const mounted = mountPointOf(resolve(source), this.#table);
     const below = mounted ?? { source: 'rootfs', fsType: 'fakefs', minor: 1, root: resolve(source) };
     const { fsType, minor, root } = below;
-    this.#push(target, { source: below.source, fsType, minor, root, mountOptions: fakeFlags(flags) });
+    // As in the kernel, a bind starts with the flags of the mount that it is a bind of.
+    const inherited = (mounted?.mountOptions ?? []).includes('ro') && !flags.includes('rw') ? ['ro'] : [];
+    this.#push(target, {
+      source: below.source,
+      fsType,
+      minor,
+      root,
+      mountOptions: fakeFlags([...inherited, ...flags]),
+    });
   }
 
   async remount(target: string, options: readonly string[], ctx: MountContext = {}) {

@@ -50,6 +50,17 @@ export function mounterContract(t: Test, make: (t: Test) => Promise<MounterUnder
     t.ok(table.find((entry) => entry.mountPoint === source)?.mountOptions.includes('rw'));
   });
 
+  void t.test('a plain bind of a read-only bind is read-only from its first moment on', { skip }, async (t) => {
+    const { mounter, makeDir } = await make(t);
+    const [source, aside, target] = [await makeDir('source'), await makeDir('aside'), await makeDir('target')];
+    await mounter.mount('tmpfs', source, 'tmpfs', []);
+    await mounter.bindMount(source, aside, { readOnly: true });
+    await mounter.bindMount(aside, target);
+    await mounter.unmount(aside);
+    const table = await mounter.list();
+    t.ok(table.find((entry) => entry.mountPoint === target)?.mountOptions.includes('ro'));
+  });
+
   void t.test('stacked mounts come off one at a time, from the top', { skip }, async (t) => {
     const { mounter, makeDir } = await make(t);
     const target = await makeDir('target');

@@ -10,7 +10,7 @@ import { objectNameFor } from '../object-name.js';
 import { featureBits, featureNames } from './features.js';
 import type { ImagePools } from './image-pools.js';
 import { nodeContext, parseParameters, type RbdParameters } from './parameters.js';
-import { firstDifference, parseRecord, recordKey, recordOf, type VolumeRecord } from './volume-record.js';
+import { deletedKey, firstDifference, parseRecord, recordKey, recordOf, type VolumeRecord } from './volume-record.js';
 
 /** How long another controller's unfinished create is given before it counts as cut off. */
 const unfinishedCreateMs = 3_000;
@@ -88,9 +88,11 @@ async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promis
   const header = await finishedHeader(ctx, pool, request);
   if (header === undefined) {
     ctx.log.warn({ image: request.id.image }, 'clearing what an interrupted create has left');
-    await pool.images.remove(ctx, request.id.image);
+    await clearUnfinished(ctx, pool, request.id.image);
     return createAgain(ctx, pool, request);
   }
+  // A DeleteVolume that was cut off has marked it; a volume that is in use again must never be purged for that.
+  if (header.metadata.has(deletedKey)) await pool.images.removeMetadata(ctx, header.id, deletedKey);
   const text = header.metadata.get(recordKey);
   if (text === undefined) await adoptWithoutRecord(ctx, pool, header, request);
   else refuseOtherRequest(parseRecord(text, request.id.image), request);
@@ -98,6 +100,15 @@ async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promis
     throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
   return volumeOf(request, header.sizeBytes);
+}
+
+/** librbd answers ENOENT when the create was cut off before the directory's entry, and clears the name all the same. */
+async function clearUnfinished(ctx: CallContext, pool: CephPool, image: string): Promise<void> {
+  try {
+    await pool.images.remove(ctx, image);
+  } catch (error) {
+    if (!isCephError(error, errno.ENOENT)) throw error;
+  }
 }
 
 async function createAgain(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
@@ -117,7 +128,7 @@ async function finishedHeader(ctx: CallContext, pool: CephPool, request: Request
   const end = Date.now() + unfinishedCreateMs;
   for (;;) {
     try {
-      return await pool.images.header(ctx, request.id.image, [recordKey]);
+      return await pool.images.header(ctx, request.id.image, [recordKey, deletedKey]);
     } catch (error) {
       if (!isCephError(error, errno.ENOENT)) throw error;
     }

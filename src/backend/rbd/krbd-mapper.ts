@@ -5,7 +5,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { featureNames } from './features.js';
-import type { Mapper, MapRequest, Mapping } from './mapper.js';
+import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping } from './mapper.js';
 import { connectionArguments, imageSpec, mapFailure, runRbd } from './rbd-program.js';
 
 const mapTimeoutMs = 60_000;
@@ -48,7 +48,7 @@ export class KrbdMapper implements Mapper {
     const mappings: Mapping[] = [];
     for (const index of await readdir(join(this.#sysBusRbd, 'devices')).catch(() => [])) {
       if (!(await this.#matches(index, id))) continue;
-      mappings.push({ device: `/dev/rbd${index}`, readOnly: await isReadOnly(`rbd${index}`) });
+      mappings.push({ device: `/dev/rbd${index}`, readOnly: await isReadOnlyDevice(`/dev/rbd${index}`) });
     }
     return mappings;
   }
@@ -131,8 +131,4 @@ export class KrbdMapper implements Mapper {
     // Kernels before 4.19 know no namespaces and have no such file; `current_snap` is `-` for the image itself.
     return ((await read('pool_ns')) ?? '') === id.namespace && ((await read('current_snap')) ?? '-') === '-';
   }
-}
-
-async function isReadOnly(blockName: string): Promise<boolean> {
-  return (await readFile(`/sys/block/${blockName}/ro`, 'utf8').catch(() => '0')).trim() === '1';
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
@@ -57,4 +59,10 @@ export function optionsFor(kind: MapperKind, text: string | undefined): string[]
     .filter((part) => part.kind === kind)
     .flatMap((part) => part.options.split(','))
     .filter((option) => option !== '');
+}
+
+/** The kernel's own word on a block device (Documentation/ABI/stable/sysfs-block): what is written to it would fail. */
+export async function isReadOnlyDevice(device: string, sysBlock = '/sys/block'): Promise<boolean> {
+  const text = await readFile(join(sysBlock, basename(device), 'ro'), 'utf8').catch(() => '0');
+  return text.trim() === '1';
 }

@@ -4,7 +4,7 @@ import type { Exec } from 'mount-utils-ts';
 import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { Mapper, MapRequest, Mapping } from './mapper.js';
+import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping } from './mapper.js';
 import { connectionArguments, imageSpec, mapFailure, runRbd } from './rbd-program.js';
 
 const mapTimeoutMs = 60_000;
@@ -41,7 +41,7 @@ export class NbdMapper implements Mapper {
     const mappings: Mapping[] = [];
     for (const name of names) {
       if (!(await this.isImage(`/dev/${name}`, id))) continue;
-      const readOnly = (await readFile(join(this.#sysBlock, name, 'ro'), 'utf8').catch(() => '0')).trim() === '1';
+      const readOnly = await isReadOnlyDevice(`/dev/${name}`, this.#sysBlock);
       mappings.push({ device: `/dev/${name}`, readOnly });
     }
     return mappings;

@@ -12,7 +12,7 @@ import type { NodeBackend, StagedVolume, StageInput } from '../backend.js';
 import { defaultFileSystem } from './file-systems.js';
 import { ImagePools } from './image-pools.js';
 import { mapImage, type StageTarget } from './map-image.js';
-import { type Mapper, optionsFor } from './mapper.js';
+import { isReadOnlyDevice, type Mapper, optionsFor } from './mapper.js';
 import { checkNodeParameters } from './parameters.js';
 import { formattedKey } from './volume-record.js';
 
@@ -69,7 +69,13 @@ export class RbdNode implements NodeBackend {
     await this.#unmap(ctx, id);
   }
 
+  /** A device whose daemon has died counts as not staged: NodeStageVolume makes it work again. */
   async staged(_ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
+    const staged = await this.#atPath(id, stagingPath);
+    return staged !== undefined && (await this.#isServed(id, staged)) ? staged : undefined;
+  }
+
+  async #atPath(id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const table = await this.#deps.mounter.list();
     const block = mountPointOf(join(stagingPath, deviceFile), table);
     const mount = mountPointOf(stagingPath, table);
@@ -78,7 +84,7 @@ export class RbdNode implements NodeBackend {
     // A bound device node shows as its path in devtmpfs, a file system by its source.
     const device = block === undefined ? entry.source : `/dev${block.root}`;
     if (!(await this.#isImage(device, id))) return undefined;
-    const readOnly = (await this.#mappings(id)).some((mapping) => mapping.device === device && mapping.readOnly);
+    const readOnly = await isReadOnlyDevice(device);
     return {
       access: block === undefined ? 'mount' : 'block',
       source: entry.mountPoint,
@@ -90,13 +96,12 @@ export class RbdNode implements NodeBackend {
   /** @throws DriverError when something else is at the path, or the volume is there in another way. */
   async #alreadyStaged(ctx: CallContext, input: StageInput, readOnly: boolean): Promise<boolean> {
     const { id, stagingPath, capability } = input;
-    const staged = await this.staged(ctx, id, stagingPath);
+    const staged = await this.#atPath(id, stagingPath);
     if (staged === undefined) {
       await this.#refuseForeignMount(stagingPath);
       return false;
     }
-    const alive = (await this.#mappings(id)).some((mapping) => mapping.device === staged.device);
-    if (!alive || (await probePath(staged.source, probeTimeoutMs)) !== 'present') {
+    if (!(await this.#isServed(id, staged)) || (await probePath(staged.source, probeTimeoutMs)) !== 'present') {
       ctx.log.warn({ device: staged.device }, 'the staged device no longer answers: staging anew');
       await this.unstage(ctx, id, stagingPath);
       return false;
@@ -106,6 +111,10 @@ export class RbdNode implements NodeBackend {
       'ALREADY_EXISTS',
       `volume ${formatVolumeId(id)} is staged at ${stagingPath} as ${describe(staged.access, staged.readOnly)}, not as ${describe(capability.access.type, readOnly)}: unstage it first`,
     );
+  }
+
+  async #isServed(id: VolumeId, staged: StagedVolume): Promise<boolean> {
+    return (await this.#mappings(id)).some((mapping) => mapping.device === staged.device);
   }
 
   async #refuseForeignMount(stagingPath: string): Promise<void> {

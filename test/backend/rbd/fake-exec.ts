@@ -14,5 +14,10 @@ export function fakeExec(answer: (run: ProgramRun) => Partial<ExecResult> | unde
     runs.push(run);
     return Promise.resolve({ exitCode: 0, stdout: '', stderr: '', ...answer(run) });
   };
-  return { exec, runs };
+  const first = (): ProgramRun => {
+    const [run] = runs;
+    if (run === undefined) throw new Error('no program was run');
+    return run;
+  };
+  return { exec, runs, first };
 }

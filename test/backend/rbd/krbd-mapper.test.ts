@@ -44,9 +44,9 @@ function krbd(t: Test, machine: Machine = {}) {
     },
     ...(machine.udev === true ? { control: '' } : {}),
   });
-  const { exec, runs } = fakeExec(machine.answer);
+  const { exec, runs, first } = fakeExec(machine.answer);
   const mapper = new KrbdMapper({ exec, sysBusRbd: join(root, 'rbd'), udevControl: join(root, 'control') });
-  return { mapper, runs };
+  return { mapper, runs, first };
 }
 
 t.test('an image is found by name, pool and namespace, and a mapped snapshot of it is not', async (t) => {
@@ -69,30 +69,30 @@ t.test('an image is found by name, pool and namespace, and a mapped snapshot of 
 });
 
 t.test('map calls rbd with everything it needs, and the key goes to standard input alone', async (t) => {
-  const { mapper, runs } = krbd(t, { udev: true, answer: () => ({ stdout: '/dev/rbd7\n' }) });
+  const { mapper, runs, first } = krbd(t, { udev: true, answer: () => ({ stdout: '/dev/rbd7\n' }) });
   t.strictSame(await mapper.map(testContext(), request), { device: '/dev/rbd7', readOnly: false });
   t.equal(runs.length, 1);
-  t.equal(runs[0]?.program, 'rbd');
+  t.equal(first().program, 'rbd');
   t.equal(
-    runs[0].args.join(' '),
+    first().args.join(' '),
     'device map ssd/csi-vol-1 --device-type krbd --conf /dev/null --mon-host 10.0.0.1,10.0.0.2 --id kube --keyfile -',
   );
-  t.equal(runs[0].options.stdin, marker);
-  t.notOk(runs[0].args.join(' ').includes(marker));
+  t.equal(first().options.stdin, marker);
+  t.notOk(first().args.join(' ').includes(marker));
 });
 
 t.test('map says noudev where no udev listens, after the options asked for, and hands on read-only', async (t) => {
-  const { mapper, runs } = krbd(t, { answer: () => ({ stdout: '/dev/rbd0' }) });
+  const { mapper, first } = krbd(t, { answer: () => ({ stdout: '/dev/rbd0' }) });
   const options = ['noshare', 'queue_depth=64'];
   const readOnly = { ...request, id: inNamespace, readOnly: true, key: undefined, keyring: '/k', options };
   t.strictSame(await mapper.map(testContext(), readOnly), { device: '/dev/rbd0', readOnly: true });
-  const line = runs[0]?.args.join(' ') ?? '';
+  const line = first().args.join(' ');
   t.match(
     line,
     /^device map ssd\/team\/csi-vol-1 .* --id kube --keyring \/k --read-only --options noshare,queue_depth=64,noudev$/,
   );
   t.notMatch(line, /--keyfile/);
-  t.equal(runs[0]?.options.stdin, undefined);
+  t.equal(first().options.stdin, undefined);
 });
 
 const failures: readonly [string, Partial<ExecResult>, string, RegExp][] = [
@@ -149,11 +149,11 @@ t.test('a missing module and a missing program are objections that say what is m
 });
 
 t.test('unmap names each device of the image, with its options, and needs no key', async (t) => {
-  const { mapper, runs } = krbd(t, { devices: { '4': image('csi-vol-1', 'ssd'), '5': image('other', 'ssd') } });
+  const { mapper, runs, first } = krbd(t, { devices: { '4': image('csi-vol-1', 'ssd'), '5': image('other', 'ssd') } });
   await mapper.unmap(testContext(), id, ['force']);
   t.equal(runs.length, 1);
-  t.equal(runs[0]?.args.join(' '), 'device unmap /dev/rbd4 --device-type krbd --options force,noudev');
-  t.equal(runs[0].options.stdin, undefined);
+  t.equal(first().args.join(' '), 'device unmap /dev/rbd4 --device-type krbd --options force,noudev');
+  t.equal(first().options.stdin, undefined);
   await mapper.unmap(testContext(), { ...id, image: 'never-mapped' }, []);
   t.equal(runs.length, 1, 'what is not mapped needs no program');
 });

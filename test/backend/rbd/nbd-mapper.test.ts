@@ -42,8 +42,8 @@ const machine = {
 
 function nbd(t: Test, answer?: (run: ProgramRun) => Partial<ExecResult> | undefined) {
   const root = t.testdir(machine);
-  const { exec, runs } = fakeExec(answer);
-  return { mapper: new NbdMapper({ exec, sysBlock: join(root, 'block'), proc: join(root, 'proc') }), runs };
+  const { exec, runs, first } = fakeExec(answer);
+  return { mapper: new NbdMapper({ exec, sysBlock: join(root, 'block'), proc: join(root, 'proc') }), runs, first };
 }
 
 t.test("an image is found by the command line of the device's process, whole words only", async (t) => {
@@ -57,14 +57,14 @@ t.test("an image is found by the command line of the device's process, whole wor
 });
 
 t.test('map calls rbd-nbd with each option as one of its own, and the key goes to standard input alone', async (t) => {
-  const { mapper, runs } = nbd(t, () => ({ stdout: '/dev/nbd5\n' }));
+  const { mapper, runs, first } = nbd(t, () => ({ stdout: '/dev/nbd5\n' }));
   t.strictSame(await mapper.map(testContext(), request), { device: '/dev/nbd5', readOnly: false });
-  t.equal(runs[0]?.program, 'rbd-nbd');
+  t.equal(first().program, 'rbd-nbd');
   t.equal(
-    runs[0].args.join(' '),
+    first().args.join(' '),
     'map ssd/csi-vol-1 --conf /dev/null --mon-host 10.0.0.1 --id kube --keyfile - --try-netlink --timeout=30',
   );
-  t.equal(runs[0].options.stdin, marker);
+  t.equal(first().options.stdin, marker);
   await mapper.map(testContext(), { ...request, readOnly: true, options: [] });
   t.match(runs[1]?.args.join(' '), /--keyfile - --read-only$/);
 });

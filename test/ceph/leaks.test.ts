@@ -1,0 +1,67 @@
+import { readdir, readFile } from 'node:fs/promises';
+import t from 'tap';
+import { ConnectionPool } from '../../src/ceph/connection-pool.js';
+import { trimMemory } from '../../src/ceph/native/memory.js';
+import { useCluster } from '../harness/cluster.js';
+import { context, countedNames, creation, eachConcurrently, openPool, silentLog } from './contract-subject.js';
+import { realSubject } from './real-subject.js';
+
+t.setTimeout(300_000);
+
+async function residentMiB(): Promise<number> {
+  await trimMemory();
+  const status = await readFile('/proc/self/status', 'utf8');
+  return Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+}
+
+t.test('work leaves no memory, no handle and no thread behind', async (t) => {
+  const cluster = await useCluster();
+  t.teardown(async () => cluster.stop());
+  const subject = realSubject(cluster);
+  t.teardown(async () => subject.dispose());
+  const { images, omap } = await openPool(subject);
+  const keys = ['a', 'b', 'missing'];
+  const values = new Map(keys.slice(0, 2).map((key) => [key, 'x'.repeat(100)]));
+  await images.create(context(), 'image', creation());
+  const id = await images.id(context(), 'image');
+  await images.setMetadata(context(), id, values);
+
+  const grows = async (what: string, limitMiB: number, count: number, work: (name: string) => Promise<unknown>) => {
+    const names = countedNames('leak-', count);
+    await eachConcurrently(names.slice(0, count / 5), 16, work);
+    const before = await residentMiB();
+    await eachConcurrently(names, 16, work);
+    const grownMiB = (await residentMiB()) - before;
+    t.comment(`${what}: ${grownMiB.toFixed(1)} MiB more after ${count}, ${before.toFixed(0)} MiB before`);
+    t.ok(grownMiB < limitMiB, `${what} leaves memory as it was`);
+  };
+  await grows('header and object map calls', 25, 20_000, async () => {
+    await images.header(context(), 'image', keys);
+    await omap.update(context(), 'object', { set: values });
+    await omap.list(context(), 'object', '', 10);
+  });
+  await grows('create and remove', 25, 2_000, async (name) => {
+    await images.create(context(), name, creation({ sizeBytes: 1n << 22n }));
+    await images.remove(context(), name);
+  });
+  await grows('layouts, watchers, trash and misses', 25, 1_000, async () => {
+    await images.layout(context(), 'image');
+    await images.watchers(context(), 'image');
+    await images.listTrash(context());
+    await images.header(context(), 'missing', []).catch(() => undefined);
+  });
+
+  const threads = async () => (await readdir('/proc/self/task')).length;
+  const files = async () => (await readdir('/proc/self/fd')).length;
+  const reconnect = async () => {
+    const client = new ConnectionPool({ log: silentLog });
+    const connection = await client.connect(context(), subject.access);
+    await connection.pool(context(), cluster.rbdPool, '');
+    await client.close();
+  };
+  await reconnect();
+  const [threadsBefore, filesBefore] = [await threads(), await files()];
+  await grows('connecting and closing', 25, 200, reconnect);
+  t.ok((await threads()) <= threadsBefore + 2, 'threads');
+  t.ok((await files()) <= filesBefore + 2, 'open files');
+});
