@@ -3,18 +3,22 @@
 // that hang would stop everything else. A CommonJS file, because loading an ES module uses the pool already.
 process.env.UV_THREADPOOL_SIZE ??= '96';
 
-// V8 lets its young generation grow to 48 MB in a burst of RPCs and keeps it. With a factor of one it stays small; measured,
-// throughput is the same.
-require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
-
-import('../dist/src/main.js').then(
-  async ({ main }) => {
-    process.exitCode = await main(process.argv.slice(2), process.env);
-    // librados keeps threads of its own that would hold the process open after everything is closed.
-    process.exit();
-  },
-  (error) => {
+async function run() {
+  let program;
+  try {
+    program = await import('../dist/src/main.js');
+  } catch (error) {
     console.error(`cuttle can't be loaded: ${error.message}\nBuild it first: npm ci && npm run build`);
-    process.exit(2);
+    return 2;
+  }
+  return program.main(process.argv.slice(2), process.env);
+}
+
+run().then(
+  // librados keeps threads of its own that would hold the process open after everything is closed.
+  (code) => process.exit(code),
+  (error) => {
+    console.error(error);
+    process.exit(1);
   },
 );

@@ -9,6 +9,7 @@ import { UserspaceMapper } from './backend/rbd/userspace-mapper.js';
 import { Clusters } from './ceph/clusters.js';
 import type { CephClient } from './ceph/client.js';
 import { ConnectionPool } from './ceph/connection-pool.js';
+import { leaveProcess } from './ceph/native/leave-process.js';
 import { hostCluster, readClusterFile } from './config/cluster-file.js';
 import { helpText, parseCommand, type ServeOptions } from './config/options.js';
 import { watchClusters } from './config/watch-clusters.js';
@@ -21,12 +22,15 @@ import { socketPathOf } from './csi/socket.js';
 import type { BackendKind } from './domain/backend-kind.js';
 import { isDriverError } from './domain/errors.js';
 import { nodeService } from './node/node-service.js';
+import { withDeadline } from './platform/deadline.js';
 import { localDaemons } from './platform/daemons.js';
 import { runProgram } from './platform/exec.js';
 import { KeyedLock } from './platform/keyed-lock.js';
 import { createLogger, type Logger } from './platform/logger.js';
 import { createMetrics, serveMetrics } from './platform/metrics.js';
 import { version } from './platform/version.js';
+
+const closeTimeoutMs = 3_000;
 
 /** The program. @returns the exit code: 0, 1 (it failed while serving), 2 (it was called wrongly or can't start). */
 export async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
@@ -99,9 +103,19 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   watch?.stop();
   await server.drain(options.shutdownGraceMs);
   for (const backend of controllers?.values() ?? []) await backend.close();
-  await ceph.close();
   metricsServer?.close();
+  await closeConnections(ceph, log);
   log.info('stopped');
+}
+
+/** A cluster that does not answer holds nobody up: what hangs in it has been answered or given up by now. */
+async function closeConnections(ceph: CephClient, log: Logger): Promise<void> {
+  try {
+    await withDeadline(ceph.close(), closeTimeoutMs, 'closing the connections to Ceph');
+  } catch (error) {
+    log.warn({ err: error }, 'stopped, with a call to Ceph still under way');
+    leaveProcess(0);
+  }
 }
 
 function controllerBackends(

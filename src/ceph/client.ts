@@ -75,7 +75,8 @@ export interface RadosOmap {
   /** Up to max pairs after startAfter, in key order. */
   list(ctx: CallContext, object: string, startAfter: string, max: number): Promise<Map<string, string>>;
   /**
-   * Writes and removes in one atomic operation, only if every key in `expect` has the named value ('' = absent).
+   * Removes and then writes in one atomic operation, only if every key in `expect` has the named value ('' = absent or
+   * empty). An object that is not there has no keys; it is made when there is something to write.
    * @returns false, with nothing changed, when the expectation does not hold.
    */
   update(ctx: CallContext, object: string, change: OmapChange): Promise<boolean>;
@@ -152,9 +153,12 @@ export interface RbdImages {
   /** Removes the image and its data, object by object: slow for large images. @throws CephError EBUSY, ENOTEMPTY, ENOENT. */
   remove(ctx: CallContext, name: string): Promise<void>;
   watchers(ctx: CallContext, name: string): Promise<ImageWatcher[]>;
-  /** Out of sight, constant time. @throws CephError EBUSY when the image is open somewhere, ENOENT. */
+  /**
+   * Out of sight, constant time. Ceph moves an image that is open elsewhere all the same: ask watchers() before.
+   * @throws CephError EBUSY when its lock can't be had, ENOENT.
+   */
   moveToTrash(ctx: CallContext, name: string): Promise<void>;
   listTrash(ctx: CallContext): Promise<TrashEntry[]>;
-  /** Frees the space of a trashed image. @throws CephError EBUSY, ENOENT, ENOTEMPTY. */
+  /** Frees the space of a trashed image. @throws CephError EBUSY when it is open somewhere, ENOENT, ENOTEMPTY. */
   removeFromTrash(ctx: CallContext, id: string): Promise<void>;
 }

@@ -72,7 +72,7 @@ export function helpText(): string {
     'Options of serve (each also as an environment variable, e.g. CUTTLE_NODE_ID for --node-id):',
     ...rows,
     '',
-    'Signals: SIGTERM and SIGINT end it after the RPCs under way; SIGHUP reads the configuration again.',
+    'Signals: SIGTERM and SIGINT end it after the RPCs under way, a second one at once; SIGHUP reads the configuration again.',
     'Documentation: docs/configuration.md, docs/errors.md',
     '',
   ].join('\n');

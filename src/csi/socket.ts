@@ -13,7 +13,7 @@ const probeTimeoutMs = 2_000;
  */
 export function socketPathOf(endpoint: string): string {
   const path = endpoint.replace(/^unix:(?:\/\/(?=\/))?/, '');
-  if (!path.startsWith('/')) {
+  if (!path.startsWith('/') || path.startsWith('//')) {
     throw new DriverError(
       'INVALID_ARGUMENT',
       `--endpoint "${endpoint}" is no unix socket: write unix:///path/to/csi.sock (CSI speaks over unix sockets only)`,

@@ -2,6 +2,7 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { blockCapability } from '../harness/requests.js';
+import { eventually } from './images.js';
 import { outcomeOf, refusal, type Volume } from './rpc.js';
 import { imageDaemons, Site } from './site.js';
 import type { VolumeLife } from './volume-life.js';
@@ -23,7 +24,10 @@ async function killDaemon(volume: Volume): Promise<void> {
   const image = volume.id.split(':').at(-1) ?? '';
   for (const pid of await imageDaemons(site.driver.runDir)) {
     const args = await readFile(`/proc/${pid}/cmdline`, 'utf8');
-    if (args.includes(image)) process.kill(pid, 'SIGKILL');
+    if (!args.includes(image)) continue;
+    process.kill(pid, 'SIGKILL');
+    const isGone = async (): Promise<boolean> => !(await imageDaemons(site.driver.runDir)).includes(pid);
+    if (!(await eventually(isGone, 5_000))) throw new Error(`process ${pid} does not end`);
   }
 }
 

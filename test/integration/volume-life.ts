@@ -82,7 +82,7 @@ export class VolumeLife {
     return path;
   }
 
-  /** Takes everything away; what cannot be is found when the site closes. */
+  /** Takes everything away. @throws Error when that fails, which fails the test. */
   async end(): Promise<void> {
     const ids = new Set([...this.#published.values(), ...this.#staged.values(), ...this.#volumes]);
     await Promise.all([...ids].map(async (id) => this.#endVolume(id)));
@@ -91,9 +91,10 @@ export class VolumeLife {
   /** One after the other: the driver refuses a second request for a volume while the first runs. */
   async #endVolume(volumeId: string): Promise<void> {
     const targets = [...this.#published].filter(([, id]) => id === volumeId);
-    for (const [path] of targets) await this.rpc.unpublish(volumeId, path).catch(() => undefined);
+    for (const [path] of targets) await this.rpc.unpublish(volumeId, path);
     const stagings = [...this.#staged].filter(([, id]) => id === volumeId);
-    for (const [path] of stagings) await this.rpc.unstage(volumeId, path).catch(() => undefined);
+    for (const [path] of stagings) await this.rpc.unstage(volumeId, path);
+    // One whose daemon was killed stays in use until Ceph forgets the client; its pool is deleted.
     if (this.#volumes.has(volumeId)) await this.rpc.delete(volumeId).catch(() => undefined);
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeMounter } from 'mount-utils-ts';
@@ -29,6 +29,12 @@ export class FakeNode implements NodeBackend {
   staged: NodeBackend['staged'] = async (_ctx, _id, stagingPath) => Promise.resolve(this.stagedAt.get(stagingPath));
 }
 
+const runDirs = mkdtempSync(join(tmpdir(), 'fake-node-'));
+let services = 0;
+process.once('exit', () => {
+  rmSync(runDirs, { recursive: true, force: true });
+});
+
 /** A service over a fake backend and a mount table in memory. */
 export function fakeService() {
   const backend = new FakeNode();
@@ -37,7 +43,7 @@ export function fakeService() {
     backends: new Map([['rbd', backend]]),
     lock: new KeyedLock(),
     mounter,
-    runDir: mkdtempSync(join(tmpdir(), 'node-')),
+    runDir: join(runDirs, String(++services)),
   });
   return { backend, mounter, service };
 }

@@ -60,7 +60,9 @@ export class RbdNode implements NodeBackend {
 
   async unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void> {
     try {
-      await cleanupMountPoint(join(stagingPath, deviceFile), this.#deps.mounter, { probeTimeoutMs });
+      // A mounted file system isn't looked into: what serves it may be gone, and then every look is EIO.
+      if (mountPointOf(stagingPath, await this.#deps.mounter.list()) === undefined)
+        await cleanupMountPoint(join(stagingPath, deviceFile), this.#deps.mounter, { probeTimeoutMs });
       await this.#unmountStaging(stagingPath);
     } catch (error) {
       throw asDriverError(error);
