@@ -2,6 +2,9 @@
 // Native Ceph calls run in libuv's thread pool, four threads unless told otherwise before the pool's first use: a few calls
 // that hang would stop everything else. A CommonJS file, because loading an ES module uses the pool already.
 process.env.UV_THREADPOOL_SIZE ??= '96';
+// V8 lets its young generation grow to 48 MB in a burst of RPCs and keeps it. With a factor of one it stays at 3 MB; throughput,
+// measured, is the same.
+require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
 
 async function run() {
   let program;

@@ -2,9 +2,9 @@ import { trimMemory } from './native/memory.js';
 
 const checkMs = 5_000;
 const quietMs = 2_000;
-const busyTrimMs = 60_000;
+const busyTrimMs = 15_000;
 
-/** Returns memory to the system once a burst of work is over, and every minute while there is no end of it. */
+/** Returns memory to the system once a burst of work is over, and every quarter of a minute while there is no end of it. */
 export class MemoryKeeper {
   readonly #timer: NodeJS.Timeout;
   readonly #trim: () => Promise<void>;

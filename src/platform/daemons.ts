@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { DriverError } from '../domain/errors.js';
+import { asStdio, namelessFile } from './nameless-file.js';
 import type { Secret } from './secret.js';
 
 /** A program that carries data and outlives the plugin process, such as qemu-storage-daemon. */
@@ -27,20 +27,16 @@ export interface DaemonHost {
 
 const stderrTail = 600;
 
-/** fcntl.h, __O_TMPFILE | O_DIRECTORY: a file without a name, gone when its last descriptor is closed (open(2)). */
-const tmpFile = 0o20200000;
-const memoryDirectory = '/dev/shm';
-
 /** Daemons as detached processes beside this one, in its namespaces. */
 export const localDaemons: DaemonHost = {
   async start(daemon) {
-    const secret = daemon.secret === undefined ? undefined : await namelessFile(daemon.secret);
+    const secret = daemon.secret === undefined ? undefined : await namelessFile(daemon.secret.reveal());
     try {
       const child = await execa(daemon.program, daemon.args, {
         reject: false,
         timeout: daemon.timeoutMs,
         env: { LC_ALL: 'C' },
-        stdio: ['ignore', 'ignore', 'pipe', ...(secret === undefined ? [] : [inherited(secret)])],
+        stdio: ['ignore', 'ignore', 'pipe', ...(secret === undefined ? [] : [asStdio(secret)])],
       });
       if (child.exitCode === 0) return;
       if (child.code === 'ENOENT') {
@@ -77,18 +73,6 @@ export const localDaemons: DaemonHost = {
     );
   },
 };
-
-/** Node's own pipes are sockets, which can't be opened as /dev/fd/3. */
-async function namelessFile(secret: Secret): Promise<FileHandle> {
-  const file = await open(memoryDirectory, tmpFile | constants.O_RDWR, 0o600);
-  await file.write(secret.reveal());
-  return file;
-}
-
-/** execa hands on a descriptor's number for any stdio; its types know that only for the first three. */
-function inherited(file: FileHandle): 'inherit' {
-  return file.fd as unknown as 'inherit';
-}
 
 function tail(text: string): string {
   const trimmed = text.trim();

@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import type { Exec, ExecOptions, ExecResult } from 'mount-utils-ts';
+import { asStdio, namelessFile } from './nameless-file.js';
 
 const defaultTimeoutMs = 60_000;
 type Ended = 'timed-out' | 'aborted';
@@ -28,14 +29,15 @@ async function runToEnd(
   cancelSignal: AbortSignal,
   failure: () => Ended,
 ): Promise<ExecResult> {
+  const input = options.stdin === undefined ? undefined : await namelessFile(options.stdin);
   const child = await execa(program, args, {
     reject: false,
     cancelSignal,
     forceKillAfterDelay: 1_000,
     env: { LC_ALL: 'C' },
     maxBuffer: 4 << 20,
-    ...(options.stdin === undefined ? { stdin: 'ignore' as const } : { input: options.stdin }),
-  });
+    stdin: input === undefined ? 'ignore' : asStdio(input),
+  }).finally(async () => input?.close());
   const result = { exitCode: child.exitCode ?? null, stdout: child.stdout, stderr: child.stderr };
   if (child.isCanceled) return { ...result, exitCode: null, failure: failure() };
   if (child.exitCode !== undefined) return result;

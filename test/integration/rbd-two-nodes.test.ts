@@ -72,7 +72,7 @@ t.test('a mounted file system is read on two nodes at once', async (t) => {
   await Promise.all([here.detach(id, one), there.detach(id, two)]);
 });
 
-t.test('two controllers that are asked for the same volume at once make one', async (t) => {
+t.test('two controllers that are asked for the same volume at once make and delete one', async (t) => {
   const here = site.life(t);
   const there = site.life(t, () => other);
   for (let round = 0; round < 10; round++) {
@@ -82,6 +82,10 @@ t.test('two controllers that are asked for the same volume at once make one', as
     for (const { code, message } of outcomes) t.ok(['OK', 'ABORTED'].includes(code), message);
     const [one, two] = await Promise.all([here.create(request), there.create(request)]);
     t.same(one, two, 'whoever was told to repeat the request has it now');
+    const deletions = await Promise.all([outcomeOf(here.rpc.delete(one.id)), outcomeOf(there.rpc.delete(one.id))]);
+    t.ok(deletions.some(({ code }) => code === 'OK'));
+    // One may meet the other while that has the image open for the move: whoever is refused is to repeat it.
+    for (const { code, message } of deletions) t.ok(['OK', 'FAILED_PRECONDITION'].includes(code), message);
     await Promise.all([here.delete(one.id), there.delete(one.id)]);
   }
 });

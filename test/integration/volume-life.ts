@@ -36,7 +36,13 @@ export class VolumeLife {
     const { path = this.#site.path('stage'), ...rest } = options;
     await mkdir(path, { recursive: true });
     this.#staged.set(path, volumeId);
-    await this.rpc.stage(volumeId, path, rest);
+    try {
+      await this.rpc.stage(volumeId, path, rest);
+    } catch (error) {
+      // Nothing is left of it, or the site finds it; the volume may be staged at another path meanwhile.
+      this.#staged.delete(path);
+      throw error;
+    }
     return path;
   }
 

@@ -9,7 +9,7 @@ import type { MapRequest } from './mapper.js';
 export interface ProgramCall {
   readonly program?: 'rbd' | 'rbd-nbd';
   readonly args: readonly string[];
-  /** Goes to standard input: `--keyfile -` (ceph(8), auth/KeyRing.cc) reads it there, so no file and no argv has it. */
+  /** Goes to standard input, a file without a name: rbd-nbd opens its key file twice, so `--keyfile -` would not do (ADR 0006). */
   readonly key: Secret | undefined;
   readonly timeoutMs: number;
 }
@@ -36,7 +36,7 @@ export function connectionArguments(request: MapRequest): string[] {
     request.monitors,
     '--id',
     request.user,
-    ...(request.key === undefined ? [] : ['--keyfile', '-']),
+    ...(request.key === undefined ? [] : ['--keyfile', '/dev/stdin']),
     ...(request.keyring === undefined ? [] : ['--keyring', request.keyring]),
   ];
 }

@@ -75,7 +75,7 @@ t.test('map calls rbd with everything it needs, and the key goes to standard inp
   t.equal(first().program, 'rbd');
   t.equal(
     first().args.join(' '),
-    'device map ssd/csi-vol-1 --device-type krbd --conf /dev/null --mon-host 10.0.0.1,10.0.0.2 --id kube --keyfile -',
+    'device map ssd/csi-vol-1 --device-type krbd --conf /dev/null --mon-host 10.0.0.1,10.0.0.2 --id kube --keyfile /dev/stdin',
   );
   t.equal(first().options.stdin, marker);
   t.notOk(first().args.join(' ').includes(marker));

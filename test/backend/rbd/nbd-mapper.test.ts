@@ -62,11 +62,11 @@ t.test('map calls rbd-nbd with each option as one of its own, and the key goes t
   t.equal(first().program, 'rbd-nbd');
   t.equal(
     first().args.join(' '),
-    'map ssd/csi-vol-1 --conf /dev/null --mon-host 10.0.0.1 --id kube --keyfile - --try-netlink --timeout=30',
+    'map ssd/csi-vol-1 --conf /dev/null --mon-host 10.0.0.1 --id kube --keyfile /dev/stdin --try-netlink --timeout=30',
   );
   t.equal(first().options.stdin, marker);
   await mapper.map(testContext(), { ...request, readOnly: true, options: [] });
-  t.match(runs[1]?.args.join(' '), /--keyfile - --read-only$/);
+  t.match(runs[1]?.args.join(' '), /--keyfile \/dev\/stdin --read-only$/);
 });
 
 t.test('a failed map says what rbd-nbd says, without the key', async (t) => {
