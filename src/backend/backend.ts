@@ -78,6 +78,8 @@ export interface NodeBackend {
   stage(ctx: CallContext, input: StageInput): Promise<void>;
   /** Idempotent, needs no secrets and no cluster: works from the kernel's tables. */
   unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void>;
+  /** Does anything on this node still serve the volume's data? False when its daemon has died. */
+  isServed(ctx: CallContext, id: VolumeId): Promise<boolean>;
   /** Is this the path where this very volume is staged? What it is attached as, or undefined. */
   staged(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined>;
 }

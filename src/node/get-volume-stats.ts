@@ -3,7 +3,7 @@ import { deviceSizeBytes, mountPointOf, probePath } from 'mount-utils-ts';
 import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
 import { withDeadline } from '../platform/deadline.js';
-import type { NodeDependencies, StatsInput } from './node-service.js';
+import { backendOf, type NodeDependencies, type StatsInput } from './node-service.js';
 
 /** Bytes or inodes, as CSI's VolumeUsage has them. */
 export interface VolumeUsage {
@@ -32,7 +32,9 @@ export async function getVolumeStats(
       `volume "${idText}" is not at volume_path ${volumePath}: nothing is mounted there`,
     );
   }
-  const state = await probePath(volumePath, probeTimeoutMs);
+  // A file system whose device is gone goes on answering from memory.
+  const served = await backendOf(deps, id).isServed(ctx, id);
+  const state = served ? await probePath(volumePath, probeTimeoutMs) : 'corrupted';
   if (state !== 'present') {
     ctx.log.warn({ volumePath, state }, 'the mount does not answer');
     throw new DriverError(

@@ -40,6 +40,25 @@ export const nodeChecks: Checks = {
     t.equal(await bench.read(after.targetPath), `survives ${volume.id}`, 'also without its volume context');
   },
 
+  'an unstage of a path where the volume is not staged is OK and leaves it where it is': async (t, bench) => {
+    const volume = await bench.create();
+    const { targetPath } = await bench.life.attach(volume.id, bench.use(volume));
+    await bench.write(targetPath, 'still there');
+    await bench.rpc.unstage(volume.id, `${targetPath}-elsewhere`);
+    t.equal(await bench.read(targetPath), 'still there');
+    await bench.write(targetPath, 'and writable');
+  },
+
+  'an unstage of a volume that is still published is refused and changes nothing': async (t, bench) => {
+    const volume = await bench.create();
+    const { stagingPath, targetPath } = await bench.life.attach(volume.id, bench.use(volume));
+    const { code, message } = await refusal(bench.rpc.unstage(volume.id, stagingPath));
+    t.equal(code, 'FAILED_PRECONDITION');
+    t.ok(message.includes(targetPath), message);
+    await bench.write(targetPath, 'goes on');
+    t.equal(await bench.read(targetPath), 'goes on');
+  },
+
   'a read-only publish of a mounted volume refuses writes with EROFS, and a writable one beside it does not': async (
     t,
     bench,

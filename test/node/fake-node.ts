@@ -26,6 +26,9 @@ export class FakeNode implements NodeBackend {
     await this.beforeWork();
   };
 
+  served = true;
+  isServed: NodeBackend['isServed'] = async () => Promise.resolve(this.served);
+
   staged: NodeBackend['staged'] = async (_ctx, _id, stagingPath) => Promise.resolve(this.stagedAt.get(stagingPath));
 }
 

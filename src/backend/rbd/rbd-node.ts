@@ -1,6 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cleanupMountPoint, type MounterLike, mountPointOf, probePath, type SafeFormatAndMount } from 'mount-utils-ts';
+import {
+  cleanupMountPoint,
+  type MounterLike,
+  type MountInfo,
+  mountPointOf,
+  probePath,
+  type SafeFormatAndMount,
+} from 'mount-utils-ts';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
@@ -59,22 +66,38 @@ export class RbdNode implements NodeBackend {
   }
 
   async unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void> {
+    const mounts = await this.#mountsOf(id);
+    const here = mounts.filter((mount) => mount === stagingPath || mount === join(stagingPath, deviceFile));
+    const [elsewhere] = mounts.filter((mount) => !here.includes(mount));
+    if (elsewhere !== undefined) {
+      // Not staged at this path but at another one: that is OK (CSI spec, NodeUnstageVolume).
+      if (here.length === 0) return;
+      // A bind of a device node doesn't keep the device: the target would show the image that is given its number next.
+      throw new DriverError(
+        'FAILED_PRECONDITION',
+        `volume ${formatVolumeId(id)} is still published at ${elsewhere}: unpublish it there, then unstage it`,
+      );
+    }
     try {
-      // A mounted file system isn't looked into: what serves it may be gone, and then every look is EIO.
-      if (mountPointOf(stagingPath, await this.#deps.mounter.list()) === undefined)
+      for (const mount of here) await this.#unmount(mount);
+      // A directory with something else mounted on it is none of ours: it isn't looked into.
+      if (mountPointOf(stagingPath, await this.#deps.mounter.list()) === undefined) {
         await cleanupMountPoint(join(stagingPath, deviceFile), this.#deps.mounter, { probeTimeoutMs });
-      await this.#unmountStaging(stagingPath);
+      }
     } catch (error) {
       throw asDriverError(error);
     }
-    await this.#refuseWhilePublished(id);
     await this.#unmap(ctx, id);
+  }
+
+  async isServed(_ctx: CallContext, id: VolumeId): Promise<boolean> {
+    return (await this.#mappings(id)).length > 0;
   }
 
   /** A device whose daemon has died counts as not staged: NodeStageVolume makes it work again. */
   async staged(_ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const staged = await this.#atPath(id, stagingPath);
-    return staged !== undefined && (await this.#isServed(id, staged)) ? staged : undefined;
+    return staged !== undefined && (await this.#answers(id, staged)) ? staged : undefined;
   }
 
   async #atPath(id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
@@ -83,8 +106,7 @@ export class RbdNode implements NodeBackend {
     const mount = mountPointOf(stagingPath, table);
     const entry = block ?? mount;
     if (entry === undefined) return undefined;
-    // A bound device node shows as its path in devtmpfs, a file system by its source.
-    const device = block === undefined ? entry.source : `/dev${block.root}`;
+    const device = deviceOf(entry);
     if (!(await this.#isImage(device, id))) return undefined;
     const readOnly = await isReadOnlyDevice(device);
     return {
@@ -103,7 +125,7 @@ export class RbdNode implements NodeBackend {
       await this.#refuseForeignMount(stagingPath);
       return false;
     }
-    if (!(await this.#isServed(id, staged)) || (await probePath(staged.source, probeTimeoutMs)) !== 'present') {
+    if (!(await this.#answers(id, staged)) || (await probePath(staged.source, probeTimeoutMs)) !== 'present') {
       ctx.log.warn({ device: staged.device }, 'the staged device no longer answers: staging anew');
       await this.unstage(ctx, id, stagingPath);
       return false;
@@ -115,7 +137,7 @@ export class RbdNode implements NodeBackend {
     );
   }
 
-  async #isServed(id: VolumeId, staged: StagedVolume): Promise<boolean> {
+  async #answers(id: VolumeId, staged: StagedVolume): Promise<boolean> {
     return (await this.#mappings(id)).some((mapping) => mapping.device === staged.device);
   }
 
@@ -155,24 +177,18 @@ export class RbdNode implements NodeBackend {
     if (formatted) ctx.log.info({ device: target.device, fsType }, 'formatted a blank image');
   }
 
-  async #unmountStaging(stagingPath: string): Promise<void> {
-    for (let layers = 0; layers < 8; layers++) {
-      if (mountPointOf(stagingPath, await this.#deps.mounter.list()) === undefined) return;
-      const state = await probePath(stagingPath, probeTimeoutMs);
-      if (state === 'present') await this.#deps.mounter.unmount(stagingPath);
-      else await this.#deps.mounter.unmountLazy(stagingPath);
-    }
+  /** What serves the mount may be gone, and then only a lazy unmount doesn't wait for it. */
+  async #unmount(mountPoint: string): Promise<void> {
+    const state = await probePath(mountPoint, probeTimeoutMs);
+    if (state === 'present') await this.#deps.mounter.unmount(mountPoint);
+    else await this.#deps.mounter.unmountLazy(mountPoint);
   }
 
-  /** A bind of a device node doesn't keep the device: the target would show the image that is given its number next. */
-  async #refuseWhilePublished(id: VolumeId): Promise<void> {
-    for (const entry of await this.#deps.mounter.list()) {
-      if (!/^\/(?:loop|rbd|nbd)[0-9]+$/.test(entry.root) || !(await this.#isImage(`/dev${entry.root}`, id))) continue;
-      throw new DriverError(
-        'FAILED_PRECONDITION',
-        `volume ${formatVolumeId(id)} is still published at ${entry.mountPoint}: unpublish it there, then unstage it`,
-      );
-    }
+  /** Every place where the volume is mounted, or its device bound; one entry for each layer. */
+  async #mountsOf(id: VolumeId): Promise<string[]> {
+    const table = await this.#deps.mounter.list();
+    const own = await Promise.all(table.map(async (entry) => this.#isImage(deviceOf(entry), id)));
+    return table.filter((_entry, i) => own[i] === true).map((entry) => entry.mountPoint);
   }
 
   async #unmap(ctx: CallContext, id: VolumeId): Promise<void> {
@@ -188,6 +204,11 @@ export class RbdNode implements NodeBackend {
   async #mappings(id: VolumeId) {
     return (await Promise.all(this.#deps.mappers.map(async (mapper) => mapper.find(id)))).flat();
   }
+}
+
+/** A bound device node shows as its path in devtmpfs, a file system by its source. */
+function deviceOf(entry: MountInfo): string {
+  return /^\/(?:loop|rbd|nbd)[0-9]+$/.test(entry.root) ? `/dev${entry.root}` : entry.source;
 }
 
 function describe(access: string, readOnly: boolean): string {

@@ -8,6 +8,7 @@ import {
   findLoops,
   mountPointOf,
   type MounterLike,
+  probePath,
 } from 'mount-utils-ts';
 import { v5 as uuidV5 } from 'uuid';
 import { DriverError } from '../../domain/errors.js';
@@ -17,6 +18,7 @@ import type { DaemonHost } from '../../platform/daemons.js';
 import type { Mapper, MapRequest, Mapping } from './mapper.js';
 
 const program = 'qemu-storage-daemon';
+const probeTimeoutMs = 2_000;
 const startTimeoutMs = 30_000;
 /** SIGTERM makes the daemon flush first: a slow cluster gets the time. */
 const stopGraceMs = 30_000;
@@ -57,8 +59,9 @@ export class UserspaceMapper implements Mapper {
 
   async find(id: RbdVolumeId): Promise<Mapping[]> {
     const file = this.#file(id);
-    if ((await this.#daemonsOf(id)).length === 0) return [];
     if (mountPointOf(file, await this.#deps.mounter.list()) === undefined) return [];
+    // A dead daemon's mount answers ENOTCONN; one that hangs waits for its cluster, and is alive.
+    if ((await probePath(file, probeTimeoutMs)) === 'corrupted') return [];
     return (await findLoops(file)).map(({ device, readOnly }) => ({ device, readOnly }));
   }
 
