@@ -152,6 +152,9 @@ export interface RbdImages {
   rename(ctx: CallContext, from: string, to: string): Promise<void>;
   /** Removes the image and its data, object by object: slow for large images. @throws CephError EBUSY, ENOTEMPTY, ENOENT. */
   remove(ctx: CallContext, name: string): Promise<void>;
+  /** Does any client have the image with this id open for writing? Cheap when none has. */
+  isWatched(ctx: CallContext, id: string): Promise<boolean>;
+  /** Who has the image open for writing; a read-only client leaves no trace. */
   watchers(ctx: CallContext, name: string): Promise<ImageWatcher[]>;
   /**
    * Out of sight, constant time. Ceph moves an image that is open elsewhere all the same: ask watchers() before.

@@ -1,6 +1,7 @@
 import { cephError, errno } from './ceph-error.js';
 import type { ImageHeader } from './client.js';
 import { Decoder, encodeMap, encodeString, encodeUint64 } from './native/encoding.js';
+import { type PointerOut, readBytes } from './native/library.js';
 import { librados } from './native/librados.js';
 import { checkPool, type PoolHandle } from './pool-handle.js';
 
@@ -172,5 +173,34 @@ export async function listDirectory(handle: PoolHandle, startAfter: string, max:
     }
     if (length < 0) throw cephError(length, handle.describe(`list the images of pool ${handle.name}`));
     return new Decoder(output.subarray(0, length)).map();
+  }
+}
+
+const notifyTimeoutMs = 2_000;
+
+/**
+ * Does any client watch the image's header? One round trip when none does, where opening the image to list them takes a dozen. An
+ * empty notification is RBD's "header has changed" from its first days: librbd and the kernel look at the header again and
+ * acknowledge (drivers/block/rbd.c, rbd_watch_cb). One that doesn't is watching all the same. Runs inside a lane's job.
+ */
+export async function isWatched(handle: PoolHandle, id: string): Promise<boolean> {
+  const reply: PointerOut = [null];
+  const length = [0];
+  const returned = await librados().notify(
+    handle.io,
+    `rbd_header.${id}`,
+    null,
+    0,
+    notifyTimeoutMs,
+    reply,
+    length as unknown as PointerOut,
+  );
+  try {
+    if (returned === -errno.ETIMEDOUT) return true;
+    if (returned < 0) throw cephError(returned, handle.describe(`ask for the watchers of image ${handle.name}/${id}`));
+    // Two lists, of those who have acknowledged and of those who haven't: nobody is two counts of zero.
+    return reply[0] !== null && readBytes(reply[0], length[0] ?? 0).some((byte) => byte !== 0);
+  } finally {
+    if (reply[0] !== null) librados().freeBuffer.sync(reply[0]);
   }
 }

@@ -5,7 +5,7 @@ import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
 import { imageOption, librbd } from './native/librbd.js';
-import { deleteMetadata, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
+import { deleteMetadata, isWatched, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
 import type { RunOptions } from './native-lane.js';
 import { checkPool, inPool, missingPool, type PoolHandle } from './pool-handle.js';
 
@@ -101,6 +101,10 @@ export class RbdPoolImages implements RbdImages {
     await this.#job(ctx, `remove image ${this.#spec(name)}`, async () => librbd().remove(this.#handle.io, name), {
       work: 'long',
     });
+  }
+
+  async isWatched(ctx: CallContext, id: string): Promise<boolean> {
+    return this.#value(ctx, `ask for the watchers of image ${this.#spec(id)}`, async () => isWatched(this.#handle, id));
   }
 
   async watchers(ctx: CallContext, name: string): Promise<ImageWatcher[]> {

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import type { CephPool } from '../../src/ceph/client.js';
 import { ConnectionPool } from '../../src/ceph/connection-pool.js';
 import { Secret } from '../../src/platform/secret.js';
+import { isDriverError } from '../../src/domain/errors.js';
 import { type Daemon, startCluster, type TestCluster } from '../harness/cluster.js';
 import { context, creation, failureOf, silentLog } from './contract-subject.js';
 import { adminAccess } from './real-subject.js';
@@ -87,8 +88,9 @@ t.test('daemons that stop in the middle of their lives', async (t) => {
         t.pass(name);
       }
     });
-    t.equal((await pool.images.header(context(), 'image', [])).sizeBytes, 1n << 30n);
-    await client.connect(context(), access);
+    const header = await onceAnswered(async () => pool.images.header(context(), 'image', []));
+    t.equal(header.sizeBytes, 1n << 30n);
+    t.equal(await client.connect(context(), access), connection);
   });
 
   await t.test('many calls without a deadline that hang are all answered within the timeouts', async (t) => {
@@ -98,7 +100,7 @@ t.test('daemons that stop in the middle of their lives', async (t) => {
       });
       await Promise.all(calls);
     });
-    t.same(await pool.omap.get(context(), 'o', ['a']), new Map());
+    t.same(await onceAnswered(async () => pool.omap.get(context(), 'o', ['a'])), new Map());
   });
 
   await t.test('whatever an OSD was stopped in ends, works again and leaves nothing open', async (t) => {
@@ -115,7 +117,7 @@ t.test('daemons that stop in the middle of their lives', async (t) => {
       });
       await settled;
     }
-    await pool.images.resize(context(), 'image', 1n << 40n);
+    await onceAnswered(async () => pool.images.resize(context(), 'image', 1n << 40n));
     t.equal((await pool.images.header(context(), 'image', [])).sizeBytes, 1n << 40n);
     t.same(await pool.images.watchers(context(), 'image'), []);
   });
@@ -152,6 +154,17 @@ function osdCalls(pool: CephPool): Record<string, (deadlineMs: number | undefine
     omap: async (ms) => pool.omap.update(context(ms), 'object', { set: new Map([['a', '1']]) }),
     lock: async (ms) => pool.lock(context(ms), 'object', 'name', 'cookie', 1_000),
   };
+}
+
+/** A daemon that goes on has a backlog first: on a busy machine it may take longer than our short timeouts. */
+async function onceAnswered<T>(call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (attempt === 10 || !isDriverError(error, 'UNAVAILABLE')) throw error;
+    }
+  }
 }
 
 async function whileStopped(

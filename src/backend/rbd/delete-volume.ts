@@ -1,5 +1,5 @@
 import { errno, isCephError } from '../../ceph/ceph-error.js';
-import type { CephPool, ImageHeader } from '../../ceph/client.js';
+import type { CephPool } from '../../ceph/client.js';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -12,37 +12,29 @@ import { deletedKey } from './volume-record.js';
  * @throws DriverError FAILED_PRECONDITION when a client has the image open.
  */
 export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {
-  const header = await findHeader(ctx, pool, id);
-  if (header === 'absent') return moveToTrash(ctx, pool, id);
-  if (header === 'unfinished') {
+  const imageId = await ignoringAbsence(pool.images.id(ctx, id.image));
+  if (imageId === undefined) return moveToTrash(ctx, pool, id);
+  const watched = await ignoringAbsence(pool.images.isWatched(ctx, imageId));
+  if (watched === undefined) {
+    // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
     await ignoringAbsence(pool.images.remove(ctx, id.image));
     return false;
   }
-  await refuseWhenWatched(ctx, pool, id);
-  await pool.images.setMetadata(ctx, header.id, new Map([[deletedKey, new Date().toISOString()]]));
+  if (watched) await refuseWatched(ctx, pool, id);
+  await pool.images.setMetadata(ctx, imageId, new Map([[deletedKey, new Date().toISOString()]]));
   try {
     return await moveToTrash(ctx, pool, id);
   } catch (error) {
     // A mark on an image that stays would let a later `rbd trash mv` by hand lose it.
-    await pool.images.removeMetadata(ctx, header.id, deletedKey).catch(() => undefined);
+    await pool.images.removeMetadata(ctx, imageId, deletedKey).catch(() => undefined);
     throw error;
   }
 }
 
-async function findHeader(
-  ctx: CallContext,
-  pool: CephPool,
-  id: RbdVolumeId,
-): Promise<ImageHeader | 'absent' | 'unfinished'> {
-  const imageId = await ignoringAbsence(pool.images.id(ctx, id.image));
-  if (imageId === undefined) return 'absent';
-  return (await ignoringAbsence(pool.images.headerById(ctx, imageId, []))) ?? 'unfinished';
-}
-
 /** librbd would take the lock from an idle client and trash the image under it: what is open stays. */
-async function refuseWhenWatched(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<void> {
+async function refuseWatched(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<void> {
   const watchers = await pool.images.watchers(ctx, id.image);
-  if (watchers.length === 0) return;
+  if (watchers.length === 0) return; // closed in between
   const addresses = [...new Set(watchers.map((watcher) => watcher.address))].join(', ');
   throw new DriverError(
     'FAILED_PRECONDITION',

@@ -51,7 +51,9 @@ export async function mapImage(ctx: CallContext, deps: MapImageDependencies, inp
     // Left by a stage that was cut off; one that is in use refuses to be unmapped.
     await existing.mapper.unmap(ctx, id, []);
   }
-  if (!isMultiNode(capability.mode)) await refuseOtherNodes(ctx, opened, input);
+  if (!isMultiNode(capability.mode) && (await opened.pool.images.isWatched(ctx, header.id))) {
+    await refuseOtherNodes(ctx, opened, input);
+  }
   const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features);
   const { access, connection } = opened;
   const mapping = await mapper.map(ctx, {

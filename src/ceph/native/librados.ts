@@ -42,6 +42,10 @@ function loadLibrados() {
     ),
     unlock: call('int rados_unlock(void *io, const char *object, const char *name, const char *cookie)'),
 
+    notify: call(
+      'int rados_notify2(void *io, const char *object, void *payload, int payloadLength, uint64_t timeoutMs, _Out_ void **reply, _Out_ size_t *replyLength)',
+    ),
+
     createReadOp: callForPointer('void *rados_create_read_op()'),
     releaseReadOp: call('void rados_release_read_op(void *op)'),
     readOpFlags: call('void rados_read_op_set_flags(void *op, int flags)'),
