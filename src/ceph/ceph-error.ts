@@ -66,7 +66,14 @@ const meanings = new Map<number, Meaning>([
   ],
   [errno.EACCES, { code: 'PERMISSION_DENIED', sentence: refused }],
   [errno.EPERM, { code: 'PERMISSION_DENIED', sentence: refused }],
-  [errno.EROFS, { code: 'FAILED_PRECONDITION', sentence: () => 'it is read-only' }],
+  [
+    errno.EROFS,
+    {
+      code: 'FAILED_PRECONDITION',
+      sentence: () =>
+        "it can't be written: another client holds its lock (one that was cut off loses it after 30 s), or it is a mirror's copy",
+    },
+  ],
   [errno.EINVAL, { code: 'INVALID_ARGUMENT', sentence: () => 'Ceph refuses the arguments as invalid' }],
   [errno.ERANGE, { code: 'INVALID_ARGUMENT', sentence: () => 'a value is outside of what Ceph allows' }],
   [errno.EOPNOTSUPP, { code: 'FAILED_PRECONDITION', sentence: () => 'this cluster does not support it' }],

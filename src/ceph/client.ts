@@ -97,6 +97,8 @@ export interface ImageCreation {
   readonly order?: number;
   readonly stripeUnitBytes?: bigint;
   readonly stripeCount?: bigint;
+  /** Set on the new image, unless somebody else has set that key on it meanwhile. */
+  readonly metadata?: { readonly key: string; readonly value: string };
 }
 
 /** What an image's header says, read in one round trip. */
@@ -127,8 +129,11 @@ export interface TrashEntry {
 
 /** RBD images in one pool and namespace. Names and ids are those of `rbd info`. */
 export interface RbdImages {
-  /** Exclusive: @throws CephError EEXIST when the name is taken. */
-  create(ctx: CallContext, name: string, image: ImageCreation): Promise<void>;
+  /**
+   * Exclusive. @throws CephError EEXIST when the name is taken.
+   * @returns false when the image is made and its metadata is somebody else's.
+   */
+  create(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean>;
   /** The id that a name stands for. @throws CephError ENOENT. */
   id(ctx: CallContext, name: string): Promise<string>;
   /** @throws CephError ENOENT. */

@@ -19,6 +19,8 @@ const osdConcurrency = 16;
 const monitorConcurrency = 4;
 /** How long close() waits for calls under way; what is still under way then is left alone. */
 const closeGraceMs = 5_000;
+/** A retired connection gives up its locks when it is closed: soon, once nobody uses it. */
+const retiredIdleMs = 5_000;
 const defaultIdleMs = 10 * 60_000;
 
 interface Entry {
@@ -56,7 +58,7 @@ export class ConnectionPool implements CephClient {
       () => {
         this.#sweep();
       },
-      Math.min(this.#idleMs, 60_000),
+      Math.min(this.#idleMs, retiredIdleMs),
     );
     this.#sweeper.unref();
   }
@@ -148,13 +150,13 @@ export class ConnectionPool implements CephClient {
     this.#retired.add(connection);
     this.#log.warn(
       { cluster: connection.clusterId, user: connection.user, address: connection.address },
-      'this client is on the blocklist: connecting anew',
+      'this connection is on the blocklist or was cut off while it held a lock: connecting anew',
     );
   }
 
   #sweep(): void {
     for (const connection of this.#retired) {
-      if (connection.idleMs < this.#idleMs) continue;
+      if (connection.idleMs < Math.min(this.#idleMs, retiredIdleMs)) continue;
       this.#retired.delete(connection);
       void connection.close();
     }

@@ -15,9 +15,14 @@ export interface LaneOptions {
   readonly onUse: () => void;
 }
 
+export type Work = 'short' | 'long' | 'writing';
+
 export interface RunOptions {
-  /** How long a job may take by its nature: `long` for one that goes through an image's data; `short` unless said. */
-  readonly work?: 'short' | 'long';
+  /**
+   * `long`: may take any time by its nature. `writing`: that too, and it opens an image for writing; cut off, it leaves a watch and
+   * a lock that last as long as the connection does. `short` unless said.
+   */
+  readonly work?: Work;
 }
 
 /**
@@ -57,7 +62,7 @@ export class NativeLane {
     return this.#busy > 0 ? 0 : Date.now() - this.#lastUsedMs;
   }
 
-  /** The cluster has put this client on its blocklist: only a new connection helps. */
+  /** The client is on the blocklist, or holds locks that it no longer knows of: only a new connection helps. */
   get broken(): boolean {
     return this.#broken;
   }
@@ -77,7 +82,7 @@ export class NativeLane {
         if (this.#closed) throw closedError(call);
         state.started = true;
         state.sinceMs = Date.now();
-        return { value: await this.#observe(job) };
+        return { value: await this.#observe(job, state.work) };
       });
     } finally {
       this.#busy -= 1;
@@ -114,14 +119,15 @@ export class NativeLane {
     return state.started ? state.work === 'short' : this.#gate.suspect;
   }
 
-  async #observe<T>(job: () => Promise<T>): Promise<T> {
+  async #observe<T>(job: () => Promise<T>, work: Work): Promise<T> {
     try {
       const value = await job();
       this.#gate.answered();
       return value;
     } catch (error) {
-      this.#broken ||= isCephError(error, errno.EBLOCKLISTED);
-      if (isCephError(error, errno.ETIMEDOUT)) this.#gate.silent();
+      const silent = isCephError(error, errno.ETIMEDOUT);
+      this.#broken ||= isCephError(error, errno.EBLOCKLISTED) || (silent && work === 'writing');
+      if (silent) this.#gate.silent();
       else this.#gate.answered();
       throw error;
     }
@@ -138,7 +144,7 @@ export class NativeLane {
 type Outcome<T> = { readonly value: T } | undefined;
 
 interface JobState {
-  readonly work: 'short' | 'long';
+  readonly work: Work;
   /** When it began to wait; once started, when it started. */
   sinceMs: number;
   started: boolean;

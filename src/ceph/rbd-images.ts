@@ -17,17 +17,13 @@ export class RbdPoolImages implements RbdImages {
     this.#handle = handle;
   }
 
-  async create(ctx: CallContext, name: string, image: ImageCreation): Promise<void> {
+  async create(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean> {
     const doing = `create image ${this.#spec(name)}`;
-    await this.#value(ctx, doing, async () => {
-      const options = creationOptions(image);
-      try {
-        const returned = await librbd().create(this.#handle.io, name, image.sizeBytes, options);
-        if (returned === -errno.ENOENT) throw await this.#missingPlace(doing, image.dataPool);
-        this.#check(returned, doing);
-      } finally {
-        librbd().destroyOptions.sync(options);
-      }
+    return this.#value(ctx, doing, async () => {
+      await this.#createImage(doing, name, image);
+      if (image.metadata === undefined) return true;
+      const { key, value } = image.metadata;
+      return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), key);
     });
   }
 
@@ -99,7 +95,7 @@ export class RbdPoolImages implements RbdImages {
 
   async remove(ctx: CallContext, name: string): Promise<void> {
     await this.#job(ctx, `remove image ${this.#spec(name)}`, async () => librbd().remove(this.#handle.io, name), {
-      work: 'long',
+      work: 'writing',
     });
   }
 
@@ -121,9 +117,8 @@ export class RbdPoolImages implements RbdImages {
   }
 
   async moveToTrash(ctx: CallContext, name: string): Promise<void> {
-    await this.#job(ctx, `move image ${this.#spec(name)} to the trash`, async () =>
-      librbd().trashMove(this.#handle.io, name, 0n),
-    );
+    const move = async () => librbd().trashMove(this.#handle.io, name, 0n);
+    await this.#job(ctx, `move image ${this.#spec(name)} to the trash`, move, { work: 'writing' });
   }
 
   async listTrash(ctx: CallContext): Promise<TrashEntry[]> {
@@ -148,7 +143,7 @@ export class RbdPoolImages implements RbdImages {
       ctx,
       `remove image ${this.#spec(id)} from the trash`,
       async () => librbd().trashRemove(this.#handle.io, id, false),
-      { work: 'long' },
+      { work: 'writing' },
     );
   }
 
@@ -180,7 +175,7 @@ export class RbdPoolImages implements RbdImages {
         await librbd().close(written(opened));
       }
     };
-    return inPool(this.#handle, ctx, doing, job, { work: mode === 'read' ? 'short' : 'long' });
+    return inPool(this.#handle, ctx, doing, job, { work: mode === 'read' ? 'short' : 'writing' });
   }
 
   /** What ENOENT means when an image is created: the pool, its namespace or the data pool. */
@@ -213,6 +208,17 @@ export class RbdPoolImages implements RbdImages {
     const doing = `find the name of pool ${id}`;
     this.#check(await librados().poolName(this.#handle.cluster, id, name, name.length), doing);
     return name.toString('utf8', 0, name.indexOf(0));
+  }
+
+  async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {
+    const options = creationOptions(image);
+    try {
+      const returned = await librbd().create(this.#handle.io, name, image.sizeBytes, options);
+      if (returned === -errno.ENOENT) throw await this.#missingPlace(doing, image.dataPool);
+      this.#check(returned, doing);
+    } finally {
+      librbd().destroyOptions.sync(options);
+    }
   }
 }
 

@@ -48,28 +48,24 @@ export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumeP
 
 async function create(ctx: CallContext, pools: ImagePools, request: Request): Promise<Volume> {
   const { pool } = await pools.open(ctx, request.id, request.input.credentials);
-  if (await createImage(ctx, pool, request)) {
-    const imageId = await pool.images.id(ctx, request.id.image);
-    // Absent on a new image, except when a second controller has just adopted it: then its record decides.
-    if (await writeRecord(ctx, pool, imageId, request)) return volumeOf(request, request.sizeBytes);
-  }
+  if (await createImage(ctx, pool, request)) return volumeOf(request, request.sizeBytes);
   return adopt(ctx, pool, request);
 }
 
-/** @returns false when the image exists already. */
+/** @returns false when the image exists already, or a second controller has just adopted it: its record decides. */
 async function createImage(ctx: CallContext, pool: CephPool, request: Request): Promise<boolean> {
   const { sizeBytes, parameters, id } = request;
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
   try {
-    await pool.images.create(ctx, id.image, {
+    return await pool.images.create(ctx, id.image, {
       sizeBytes,
       features,
       ...(order === undefined ? {} : { order }),
       ...(dataPool === undefined ? {} : { dataPool }),
       ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
       ...(stripeCount === undefined ? {} : { stripeCount }),
+      metadata: { key: recordKey, value: JSON.stringify(request.record) },
     });
-    return true;
   } catch (error) {
     if (isCephError(error, errno.EEXIST)) return false;
     if (isCephError(error, errno.ENOENT) && dataPool !== undefined) {
@@ -118,8 +114,6 @@ async function createAgain(ctx: CallContext, pool: CephPool, request: Request): 
       `image ${request.id.image} is being created by another controller: repeat the request`,
     );
   }
-  const imageId = await pool.images.id(ctx, request.id.image);
-  await writeRecord(ctx, pool, imageId, request);
   return volumeOf(request, request.sizeBytes);
 }
 

@@ -50,7 +50,7 @@ export class RbdController implements ControllerBackend {
     return {
       id: plan.id,
       create: async (ctx) => {
-        const volume = await plan.create(ctx);
+        const volume = await this.#purger.beside(async () => plan.create(ctx));
         this.#purger.meet(plan.id, input.credentials);
         return volume;
       },
@@ -67,7 +67,8 @@ export class RbdController implements ControllerBackend {
     }
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
-      if (await hideImage(ctx, pool, id)) this.#purger.schedule(id, credentials);
+      const hidden = await this.#purger.beside(async () => hideImage(ctx, pool, id));
+      if (hidden) this.#purger.schedule(id, credentials);
       else this.#purger.meet(id, credentials);
     } catch (error) {
       // The pool itself is gone, and with it the volume.

@@ -22,6 +22,15 @@ export interface TrashPurgerOptions {
   readonly retryMs?: number;
 }
 
+/** So long after the last request the cluster counts as free for purging at full speed. */
+const quietMs = 500;
+/** Beside requests an image is purged so often, while few wait: freeing space is never urgent, a waiting pod is. */
+const unhurriedMs = 1_000;
+const fewImages = 200;
+/** With more of them waiting, purging takes this share of the time; with very many, all of it. */
+const pausePerWork = 3;
+const veryManyImages = 2_000;
+
 const lockObject = 'cuttle.purge';
 const lockName = 'cuttle.purge';
 const lockDurationMs = 60_000;
@@ -41,6 +50,8 @@ export class TrashPurger {
   readonly #seen = new Set<string>();
   readonly #closing = new AbortController();
   readonly #cookie = randomUUID();
+  #requests = 0;
+  #lastRequestMs = 0;
 
   constructor(options: TrashPurgerOptions) {
     this.#options = { concurrency: 2, delayMs: 1_000, retryMs: 15_000, ...options };
@@ -60,6 +71,17 @@ export class TrashPurger {
       this.#running.delete(key);
     });
     this.#running.set(key, { again: false, done });
+  }
+
+  /** Runs a request; while there are any, purging steps back. */
+  async beside<T>(request: () => Promise<T>): Promise<T> {
+    this.#requests += 1;
+    try {
+      return await request();
+    } finally {
+      this.#requests -= 1;
+      this.#lastRequestMs = Date.now();
+    }
   }
 
   /** The first time this process meets a pool it looks for what an earlier process left. */
@@ -85,6 +107,10 @@ export class TrashPurger {
       if (left === 0 && this.#running.get(key)?.again !== true) return;
       waitMs = left === 0 ? this.#options.delayMs : this.#options.retryMs;
     }
+  }
+
+  get #quiet(): boolean {
+    return this.#requests === 0 && Date.now() - this.#lastRequestMs > quietMs;
   }
 
   async #pause(ms: number): Promise<boolean> {
@@ -116,16 +142,22 @@ export class TrashPurger {
     const entries = (await pool.images.listTrash(ctx)).map((entry) => entry.id);
     let left = 0;
     let purged = 0;
-    const worker = async () => {
-      for (let id = entries.pop(); id !== undefined; id = entries.pop()) {
-        if (ctx.signal.aborted) return;
-        const outcome = await this.#purgeImage(ctx, pool, id);
+    const worker = async (first: boolean) => {
+      while (!ctx.signal.aborted && entries.length > 0) {
+        // Only the first goes on beside requests.
+        if (!first && !this.#quiet) {
+          await this.#pause(quietMs / 5);
+          continue;
+        }
+        const startMs = Date.now();
+        const outcome = await this.#purgeImage(ctx, pool, entries.pop() ?? '');
         if (outcome === 'left') left += 1;
         if (outcome === 'purged') purged += 1;
         if (purged % 50 === 49) await pool.lock(ctx, lockObject, lockName, this.#cookie, lockDurationMs);
+        if (!this.#quiet) await this.#pause(pauseMs(entries.length, Date.now() - startMs));
       }
     };
-    await Promise.all(Array.from({ length: this.#options.concurrency }, worker));
+    await Promise.all(Array.from({ length: this.#options.concurrency }, async (_, i) => worker(i === 0)));
     if (purged > 0) this.#options.log.info({ pool: pool.name, purged, left }, 'freed the space of deleted volumes');
     return left;
   }
@@ -152,4 +184,9 @@ export class TrashPurger {
       (error: unknown) => (isCephError(error, errno.ENOENT) ? 'purged' : 'left'),
     );
   }
+}
+
+function pauseMs(waiting: number, workMs: number): number {
+  if (waiting < fewImages) return unhurriedMs;
+  return waiting < veryManyImages ? workMs * pausePerWork : 0;
 }
