@@ -9,6 +9,6 @@ t.test('librados and librbd against a real cluster', async (t) => {
   const cluster = await useCluster();
   t.teardown(async () => cluster.stop());
   const subject = realSubject(cluster);
+  t.teardown(async () => subject.dispose());
   await cephClientContract(t, async () => Promise.resolve(subject));
-  await subject.dispose();
 });

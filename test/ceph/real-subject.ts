@@ -68,6 +68,10 @@ async function openByRbdWatch(cluster: TestCluster, pool: string, image: string)
   const watching = spawn('rbd', ['--conf', cluster.confPath, '--name', 'client.admin', 'watch', `${pool}/${image}`], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
+  // A test that fails in between leaves no process behind.
+  const end = () => watching.kill('SIGKILL');
+  process.once('exit', end);
+  watching.once('exit', () => process.off('exit', end));
   await once(watching.stdout, 'data');
   return async () => {
     const exited = once(watching, 'exit');
