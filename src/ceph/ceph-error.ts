@@ -100,8 +100,14 @@ export function cephError(returned: number, call: CephCall): CephError {
   const value = Math.abs(returned);
   const meaning = meanings.get(value);
   const name = names.get(value) ?? `errno ${value}`;
-  const where = `cluster "${call.clusterId}"`;
-  if (meaning === undefined)
-    return new CephError('INTERNAL', `can't ${call.doing} in ${where}: Ceph answers ${name} (${value})`, value);
-  return new CephError(meaning.code, `can't ${call.doing} in ${where}: ${meaning.sentence(call)} (${name})`, value);
+  const what = `can't ${call.doing} in cluster "${call.clusterId}"`;
+  // Many of these are expected (a name that is taken) and a stack costs more than the call that failed; the sentence tells the place.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    if (meaning === undefined) return new CephError('INTERNAL', `${what}: Ceph answers ${name} (${value})`, value);
+    return new CephError(meaning.code, `${what}: ${meaning.sentence(call)} (${name})`, value);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

@@ -14,15 +14,19 @@ import { deletedKey } from './volume-record.js';
 export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {
   const imageId = await ignoringAbsence(pool.images.id(ctx, id.image));
   if (imageId === undefined) return moveToTrash(ctx, pool, id);
-  const watched = await ignoringAbsence(pool.images.isWatched(ctx, imageId));
-  if (watched === undefined) {
-    // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
-    await ignoringAbsence(pool.images.remove(ctx, id.image));
-    return false;
-  }
-  if (watched) await refuseWatched(ctx, pool, id);
-  await pool.images.setMetadata(ctx, imageId, new Map([[deletedKey, new Date().toISOString()]]));
+  // The mark means something in the trash only, so it may be set while watchers are asked for.
+  const mark = new Map([[deletedKey, new Date().toISOString()]]);
   try {
+    const [watched] = await Promise.all([
+      ignoringAbsence(pool.images.isWatched(ctx, imageId)),
+      ignoringAbsence(pool.images.setMetadata(ctx, imageId, mark)),
+    ]);
+    if (watched === undefined) {
+      // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
+      await ignoringAbsence(pool.images.remove(ctx, id.image));
+      return false;
+    }
+    if (watched) await refuseWatched(ctx, pool, id);
     return await moveToTrash(ctx, pool, id);
   } catch (error) {
     // A mark on an image that stays would let a later `rbd trash mv` by hand lose it.
