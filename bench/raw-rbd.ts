@@ -34,12 +34,16 @@ export async function openRaw(cluster: TestCluster, poolName: string): Promise<R
   librbd().setOptionUint64.sync(written(options), imageOption.features, driverDefaults);
   const { pool, ctx, client } = await openPool(cluster, poolName);
   return {
-    create: async (name) => { check(await librbd().create(io.io, name, giB, written(options)), 'rbd_create4'); },
+    create: async (name) => {
+      check(await librbd().create(io.io, name, giB, written(options)), 'rbd_create4');
+    },
     lookUp: async (name) => {
       const buffer = Buffer.alloc(64);
       check(await librados().read(io.io, `rbd_id.${name}`, buffer, buffer.length, 0), 'rados_read');
     },
-    trashMove: async (name) => { check(await librbd().trashMove(io.io, name, 0n), 'rbd_trash_move'); },
+    trashMove: async (name) => {
+      check(await librbd().trashMove(io.io, name, 0n), 'rbd_trash_move');
+    },
     list: async () => (await pool.images.list(ctx, '', 100_000)).size,
     emptyTrash: async () => {
       for (const entry of await pool.images.listTrash(ctx))

@@ -29,7 +29,8 @@ export class RunSpace {
   /** The environment for what is run here. */
   env(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
     const conf = this.#cephConf === undefined ? {} : { CUTTLE_TEST_CEPH_CONF: this.#cephConf };
-    return { ...process.env, ...conf, TMPDIR: this.dir, [MARK]: this.dir, ...extra };
+    // Tests that call Ceph's libraries themselves need the driver's thread pool (bin/cuttle.cjs), not Node's four threads.
+    return { ...process.env, ...conf, UV_THREADPOOL_SIZE: '96', TMPDIR: this.dir, [MARK]: this.dir, ...extra };
   }
 
   /** Starts a cluster, unless the caller has named one. Says why in words when it does not start. */

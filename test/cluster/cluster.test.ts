@@ -16,7 +16,7 @@ const freshDir = (): string => join(base, `c${++serial}`);
 
 t.teardown(async () => {
   for (const name of await readdir(base)) await execa(script, ['stop', '--dir', join(base, name)], { reject: false });
-  await rm(base, { recursive: true });
+  await rm(base, { recursive: true, maxRetries: 20, retryDelay: 50 });
 });
 
 interface Outcome {
@@ -180,7 +180,8 @@ await t.test(
 
     const half = freshDir();
     await startUntil(half, 'osd is up', 'SIGKILL');
-    await rm(half, { recursive: true });
+    // Its daemons still write there.
+    await rm(half, { recursive: true, maxRetries: 20, retryDelay: 50 });
     t.equal((await command(['stop', '--dir', half])).exitCode, 0);
     t.strictSame(await remains(half), [], 'the daemons end although their directory is gone');
   },
