@@ -31,7 +31,8 @@ const fewImages = 200;
 const pausePerWork = 3;
 const veryManyImages = 2_000;
 
-const lockObject = 'cuttle.purge';
+/** RBD's own index of the trash: it is there when there is something to purge, so no object of ours is left in the pool. */
+const lockObject = 'rbd_trash';
 const lockName = 'cuttle.purge';
 const lockDurationMs = 60_000;
 
@@ -121,6 +122,7 @@ export class TrashPurger {
   async #purge(ctx: CallContext, place: PoolPlace, credentials: Credentials | undefined): Promise<number> {
     try {
       const { pool } = await this.#options.pools.open(ctx, place, credentials);
+      if ((await pool.images.listTrash(ctx)).length === 0) return 0;
       if (!(await pool.lock(ctx, lockObject, lockName, this.#cookie, lockDurationMs))) return 1;
       try {
         return await this.#purgePool(ctx, pool);
@@ -142,6 +144,7 @@ export class TrashPurger {
     const entries = (await pool.images.listTrash(ctx)).map((entry) => entry.id);
     let left = 0;
     let purged = 0;
+    let renewedMs = Date.now();
     const worker = async (first: boolean) => {
       while (!ctx.signal.aborted && entries.length > 0) {
         // Only the first goes on beside requests.
@@ -153,7 +156,10 @@ export class TrashPurger {
         const outcome = await this.#purgeImage(ctx, pool, entries.pop() ?? '');
         if (outcome === 'left') left += 1;
         if (outcome === 'purged') purged += 1;
-        if (purged % 50 === 49) await pool.lock(ctx, lockObject, lockName, this.#cookie, lockDurationMs);
+        if (Date.now() - renewedMs > lockDurationMs / 3) {
+          renewedMs = Date.now();
+          await pool.lock(ctx, lockObject, lockName, this.#cookie, lockDurationMs);
+        }
         if (!this.#quiet) await this.#pause(pauseMs(entries.length, Date.now() - startMs));
       }
     };
