@@ -10,6 +10,8 @@ const EKEYEXPIRED = 127;
 /** The errors errno(3) with which a file system whose server or daemon is gone answers. */
 const CORRUPTED_ERRNOS: ReadonlySet<number> = new Set([
   constants.errno.ENOTCONN,
+  // What a FUSE request under way gets when its daemon dies (linux, fs/fuse/dev.c); the next one gets ENOTCONN.
+  constants.errno.ECONNABORTED,
   constants.errno.ESTALE,
   constants.errno.EIO,
   constants.errno.EACCES,
@@ -23,6 +25,7 @@ const CORRUPTED_ERRNOS: ReadonlySet<number> = new Set([
 
 const CORRUPTED_CODES: ReadonlySet<string> = new Set([
   'ENOTCONN',
+  'ECONNABORTED',
   'ESTALE',
   'EIO',
   'EACCES',

@@ -12,7 +12,7 @@ import { workspace } from './support/workspace.js';
 const systemError = (code: string, errno: number) => Object.assign(new Error(code), { code, errno });
 
 void t.test('errors of a mount whose server is gone are told from ordinary ones', (t) => {
-  for (const code of ['ENOTCONN', 'ESTALE', 'EIO', 'EACCES', 'EHOSTDOWN', 'EAGAIN', 'ESHUTDOWN']) {
+  for (const code of ['ENOTCONN', 'ESTALE', 'EIO', 'EACCES', 'EHOSTDOWN', 'EAGAIN', 'ESHUTDOWN', 'ECONNABORTED']) {
     t.equal(isCorruptedMount(systemError(code, -1)), true, code);
   }
   for (const code of ['ENOENT', 'EPERM', 'EBUSY', 'EROFS', 'ENOSPC']) {
