@@ -55,7 +55,7 @@ export class TrashPurger {
   #lastRequestMs = 0;
 
   constructor(options: TrashPurgerOptions) {
-    this.#options = { concurrency: 2, delayMs: 1_000, retryMs: 15_000, ...options };
+    this.#options = { concurrency: 2, delayMs: 1_000, retryMs: 5_000, ...options };
   }
 
   /** Something of ours is in this pool's trash. Returns at once. */
@@ -160,7 +160,7 @@ export class TrashPurger {
           renewedMs = Date.now();
           await pool.lock(ctx, lockObject, lockName, this.#cookie, lockDurationMs);
         }
-        if (!this.#quiet) await this.#pause(pauseMs(entries.length, Date.now() - startMs));
+        if (!this.#quiet && outcome !== 'not ours') await this.#pause(pauseMs(entries.length, Date.now() - startMs));
       }
     };
     await Promise.all(Array.from({ length: this.#options.concurrency }, async (_, i) => worker(i === 0)));
