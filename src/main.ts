@@ -1,6 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { Mounter, SafeFormatAndMount } from 'mount-utils-ts';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
+import { CephfsController } from './backend/cephfs/cephfs-controller.js';
+import { CephfsNode } from './backend/cephfs/cephfs-node.js';
+import { FuseMounter } from './backend/cephfs/fuse-mounter.js';
+import { KernelMounter } from './backend/cephfs/kernel-mounter.js';
 import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
 import { NbdMapper } from './backend/rbd/nbd-mapper.js';
 import { RbdController } from './backend/rbd/rbd-controller.js';
@@ -124,10 +128,10 @@ function controllerBackends(
   ceph: CephClient,
   log: Logger,
 ): Map<BackendKind, ControllerBackend> {
-  const make = { rbd: () => new RbdController({ clusters, ceph, log }) } satisfies Record<
-    BackendKind,
-    () => ControllerBackend
-  >;
+  const make = {
+    rbd: () => new RbdController({ clusters, ceph, log }),
+    cephfs: () => new CephfsController({ clusters, ceph, log }),
+  } satisfies Record<BackendKind, () => ControllerBackend>;
   return new Map(options.backends.map((kind) => [kind, make[kind]()]));
 }
 
@@ -140,11 +144,15 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
     new NbdMapper({ exec }),
     new UserspaceMapper({ exec, mounter, daemons: localDaemons, runDir: options.runDir }),
   ];
+  const cephfsMounters = [
+    new KernelMounter({ exec, mounter }),
+    new FuseMounter({ exec, mounter, daemons: localDaemons }),
+  ];
   const formatter = new SafeFormatAndMount({ mounter, exec });
-  const make = { rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }) } satisfies Record<
-    BackendKind,
-    () => NodeBackend
-  >;
+  const make = {
+    rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }),
+    cephfs: () => new CephfsNode({ clusters, ceph, mounter, mounters: cephfsMounters }),
+  } satisfies Record<BackendKind, () => NodeBackend>;
   return { mounter, backends: new Map(options.backends.map((kind) => [kind, make[kind]()])) };
 }
 

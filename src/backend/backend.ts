@@ -25,8 +25,8 @@ export interface Volume {
 }
 
 /** A checked CreateVolume request: which object it will be is known before anything is asked of Ceph. */
-export interface VolumePlan {
-  readonly id: VolumeId;
+export interface VolumePlan<Id extends VolumeId = VolumeId> {
+  readonly id: Id;
   /** @throws DriverError ALREADY_EXISTS when the name stands for a volume that doesn't fit the request. */
   create(ctx: CallContext): Promise<Volume>;
 }
@@ -43,15 +43,15 @@ export interface VolumePage {
   readonly next: string | undefined;
 }
 
-/** What the Controller service needs of a backend. */
-export interface ControllerBackend {
+/** What the Controller service needs of a backend; it is given no ids but its own kind's. */
+export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   readonly kind: BackendKind;
   /** Checks everything that can be checked without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
   planVolume(input: CreateVolumeInput): VolumePlan;
   /** Idempotent. @throws DriverError FAILED_PRECONDITION when the volume is in use. */
-  deleteVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<void>;
+  deleteVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<void>;
   /** undefined when there is no such volume. */
-  findVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<Volume | undefined>;
+  findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<Volume | undefined>;
   /** Why a volume can't be used this way; undefined when it can. */
   objection(capability: VolumeCapability): string | undefined;
   /** @throws DriverError INVALID_ARGUMENT for parameters that name no such place. */
@@ -63,25 +63,25 @@ export interface ControllerBackend {
   close(): Promise<void>;
 }
 
-export interface StageInput {
-  readonly id: VolumeId;
+export interface StageInput<Id extends VolumeId = VolumeId> {
+  readonly id: Id;
   readonly stagingPath: string;
   readonly capability: VolumeCapability;
   readonly context: StringMap;
   readonly credentials: Credentials | undefined;
 }
 
-/** What the Node service needs of a backend. */
-export interface NodeBackend {
+/** What the Node service needs of a backend; it is given no ids but its own kind's. */
+export interface NodeBackend<Id extends VolumeId = VolumeId> {
   readonly kind: BackendKind;
   /** Idempotent: attaches the volume, and formats it only if it is blank. */
-  stage(ctx: CallContext, input: StageInput): Promise<void>;
+  stage(ctx: CallContext, input: StageInput<Id>): Promise<void>;
   /** Idempotent, needs no secrets and no cluster: works from the kernel's tables. */
-  unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void>;
+  unstage(ctx: CallContext, id: Id, stagingPath: string): Promise<void>;
   /** Does anything on this node still serve the volume's data? False when its daemon has died. */
-  isServed(ctx: CallContext, id: VolumeId): Promise<boolean>;
+  isServed(ctx: CallContext, id: Id): Promise<boolean>;
   /** Is this the path where this very volume is staged? What it is attached as, or undefined. */
-  staged(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined>;
+  staged(ctx: CallContext, id: Id, stagingPath: string): Promise<StagedVolume | undefined>;
 }
 
 /** A volume at its staging path. */

@@ -51,6 +51,17 @@ export interface CephConnection {
   poolCapacities(ctx: CallContext): Promise<PoolCapacity[]>;
   /** Pools tagged with this application, e.g. `rbd` (`ceph osd pool application`). */
   poolsOfApplication(ctx: CallContext, application: string): Promise<string[]>;
+  /** The cluster's file systems (`ceph fs ls`). */
+  fileSystems(ctx: CallContext): Promise<FileSystemInfo[]>;
+  /**
+   * Mounts a file system inside this process by libcephfs, which takes no kernel, no /dev/fuse and no privilege; kept for the
+   * life of the connection and shared.
+   * @param roots directories that may be mounted as the root, in the order in which they are tried: a key whose capabilities
+   *   are restricted to a path (`allow rw path=/volumes/csi`) can mount that path only.
+   * @throws CephError ENOENT (no such file system, or none of the roots exists), EACCES or EPERM (the key reaches none of them),
+   *   ETIMEDOUT (no MDS is active).
+   */
+  fileSystem(ctx: CallContext, name: string, roots: readonly string[]): Promise<CephFileSystem>;
   /** Opens a pool and namespace; handles are kept for the life of the connection. @throws CephError ENOENT. */
   pool(ctx: CallContext, pool: string, namespace: string): Promise<CephPool>;
 }
@@ -169,4 +180,83 @@ export interface RbdImages {
   listTrash(ctx: CallContext): Promise<TrashEntry[]>;
   /** Frees the space of a trashed image. @throws CephError EBUSY when it is open somewhere, ENOENT, ENOTEMPTY. */
   removeFromTrash(ctx: CallContext, id: string): Promise<void>;
+}
+
+export interface FileSystemInfo {
+  readonly name: string;
+  /** Names of its data pools; the first is the default one. */
+  readonly dataPools: readonly string[];
+}
+
+export interface DirectoryCreation {
+  /** Permission bits, e.g. 0o755. */
+  readonly mode: number;
+  /** Left to the process's own user unless both are set. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Extended attributes to set, in any order, e.g. `ceph.quota.max_bytes`. */
+  readonly attributes: ReadonlyMap<string, string>;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+}
+
+export interface FileStatus {
+  readonly isDirectory: boolean;
+  /** Permission bits alone. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface TreeRemoval {
+  /** Entries removed at the same time. */
+  readonly concurrency: number;
+  /** Asked before each batch: lets the caller wait for a quieter moment. */
+  readonly pause?: () => Promise<void>;
+}
+
+/**
+ * One file system, mounted in this process. Paths are absolute within the file system, whatever its mounted root is; one outside
+ * of the root is refused with EACCES. Every operation ends within the timeouts, also when the MDS doesn't answer.
+ */
+export interface CephFileSystem {
+  readonly name: string;
+  /** The directory that is mounted as the root: `/` unless the key is restricted. */
+  readonly root: string;
+  /**
+   * Makes one directory, exclusively, and then sets its owner and attributes. Cut off in between, the directory is there without
+   * some of them. @throws CephError EEXIST, ENOENT (the parent is not there), EPERM (the key may not set quotas or layouts).
+   */
+  makeDirectory(ctx: CallContext, path: string, directory: DirectoryCreation): Promise<void>;
+  /** Makes a directory and those above it; one that is there already is fine. */
+  makeDirectories(ctx: CallContext, path: string, mode: number): Promise<void>;
+  /** Of a directory or file, symbolic links not followed. @throws CephError ENOENT. */
+  status(ctx: CallContext, path: string): Promise<FileStatus>;
+  setOwner(ctx: CallContext, path: string, uid: number, gid: number): Promise<void>;
+  setMode(ctx: CallContext, path: string, mode: number): Promise<void>;
+  /** Those of the asked-for extended attributes that are set. @throws CephError ENOENT when the path is not there. */
+  attributes(ctx: CallContext, path: string, names: readonly string[]): Promise<Map<string, string>>;
+  /** @param onlyIfAbsent @returns false when it is there already, with nothing changed. */
+  setAttribute(ctx: CallContext, path: string, name: string, value: string, onlyIfAbsent?: boolean): Promise<boolean>;
+  /** One that isn't there is fine. */
+  removeAttribute(ctx: CallContext, path: string, name: string): Promise<void>;
+  /** Without `.` and `..`, in no order; names that are no UTF-8 are left out. @throws CephError ENOENT, ENOTDIR. */
+  list(ctx: CallContext, path: string): Promise<DirectoryEntry[]>;
+  /** Within one quota's realm, else EXDEV. @throws CephError ENOENT, EXDEV, EEXIST or ENOTEMPTY (a target that isn't empty). */
+  rename(ctx: CallContext, from: string, to: string): Promise<void>;
+  /**
+   * Removes a directory or file with everything below it, names of any bytes, snapshots of directories included; one that isn't there
+   * is fine, and so is somebody else who removes it at the same time. Ends early, with what is left still there, when
+   * ctx.signal is aborted. @returns how many entries it has removed.
+   */
+  removeTree(ctx: CallContext, path: string, how: TreeRemoval): Promise<number>;
+  /**
+   * Takes an exclusive advisory lock (flock(2)) on a file, which is made when it isn't there. It ends with unlock(), and with the
+   * client's session. @returns false when somebody else holds it.
+   */
+  lock(ctx: CallContext, path: string): Promise<boolean>;
+  unlock(ctx: CallContext, path: string): Promise<void>;
 }

@@ -1,6 +1,15 @@
 import type { CallContext } from '../platform/call-context.js';
 import { type CephCall, cephError, errno } from './ceph-error.js';
-import type { CephAccess, CephConnection, CephPool, CephTimeouts, PoolCapacity } from './client.js';
+import { DriverError } from '../domain/errors.js';
+import type {
+  CephAccess,
+  CephConnection,
+  CephFileSystem,
+  FileSystemInfo,
+  CephPool,
+  CephTimeouts,
+  PoolCapacity,
+} from './client.js';
 import { configured } from './configure.js';
 import { type Pointer, type PointerOut, readBytes, readCString, written } from './native/library.js';
 import { librados } from './native/librados.js';
@@ -95,6 +104,14 @@ export class RadosConnection implements CephConnection {
       pools: { pool_name: string; application_metadata: Record<string, unknown> }[];
     };
     return report.pools.filter((pool) => application in pool.application_metadata).map((pool) => pool.pool_name);
+  }
+
+  async fileSystems(): Promise<FileSystemInfo[]> {
+    return Promise.reject(new DriverError('UNIMPLEMENTED', 'not built yet'));
+  }
+
+  async fileSystem(): Promise<CephFileSystem> {
+    return Promise.reject(new DriverError('UNIMPLEMENTED', 'not built yet'));
   }
 
   async pool(ctx: CallContext, name: string, namespace: string): Promise<CephPool> {

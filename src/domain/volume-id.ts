@@ -10,7 +10,17 @@ export interface RbdVolumeId {
   readonly image: string;
 }
 
-export type VolumeId = RbdVolumeId;
+/** A CephFS directory as CSI sees it. */
+export interface CephfsVolumeId {
+  readonly backend: 'cephfs';
+  readonly clusterId: string;
+  /** The file system's name (`ceph fs ls`). */
+  readonly fsName: string;
+  /** Absolute within the file system, e.g. `/volumes/csi/csi-vol-1`. */
+  readonly path: string;
+}
+
+export type VolumeId = RbdVolumeId | CephfsVolumeId;
 
 /** CSI spec, "Size Limits": a string field holds at most 128 bytes. */
 export const maxVolumeIdBytes = 128;
@@ -19,32 +29,72 @@ const plain = /^[A-Za-z0-9._-]$/;
 const encodedField = /^(?:[A-Za-z0-9._-]|%[0-9A-F]{2})*$/;
 
 /**
- * Writes a volume id: `rbd:<cluster>:<pool>:<namespace>:<image>`, every field percent-encoded outside `A-Za-z0-9._-`.
+ * Writes a volume id: `rbd:<cluster>:<pool>:<namespace>:<image>` or `cephfs:<cluster>:<file system>:<path>`, every field
+ * percent-encoded outside `A-Za-z0-9._-`, a path's `/` left as it is.
  * @throws DriverError INVALID_ARGUMENT when it would pass 128 bytes.
  */
 export function formatVolumeId(id: VolumeId): string {
-  const text = [id.backend, id.clusterId, id.pool, id.namespace, id.image].map(encodeField).join(':');
+  const text = [id.backend, ...fieldsOf(id)].join(':');
   if (text.length > maxVolumeIdBytes) {
     throw new DriverError(
       'INVALID_ARGUMENT',
       `the volume id would take ${text.length} bytes and CSI allows ${maxVolumeIdBytes}: ` +
-        `shorten clusterID "${id.clusterId}", pool "${id.pool}", the namespace "${id.namespace}" or volumeNamePrefix`,
+        `shorten clusterID "${id.clusterId}", ${shortenable(id)}`,
     );
   }
   return text;
 }
 
+function fieldsOf(id: VolumeId): string[] {
+  if (id.backend === 'rbd') return [id.clusterId, id.pool, id.namespace, id.image].map(encodeField);
+  return [encodeField(id.clusterId), encodeField(id.fsName), id.path.split('/').map(encodeField).join('/')];
+}
+
+function shortenable(id: VolumeId): string {
+  if (id.backend === 'rbd') return `pool "${id.pool}", the namespace "${id.namespace}" or volumeNamePrefix`;
+  return `fsName "${id.fsName}", the path "${id.path}" (its root and group in the driver's configuration) or volumeNamePrefix`;
+}
+
 /** Reads a volume id strictly: one id per volume, so what format would not write is refused. undefined = no id of ours. */
 export function parseVolumeId(text: string): VolumeId | undefined {
   if (text.length > maxVolumeIdBytes) return undefined;
-  const parts = text.split(':');
-  if (parts.length !== 5 || parts[0] !== 'rbd') return undefined;
-  const fields = parts.slice(1).map(decodeField);
-  const [clusterId, pool, namespace, image] = fields;
+  const [backend, ...fields] = text.split(':');
+  if (backend === 'rbd' && fields.length === 4) return parseRbd(fields);
+  if (backend === 'cephfs' && fields.length === 3) return parseCephfs(fields);
+  return undefined;
+}
+
+function parseRbd(fields: readonly string[]): RbdVolumeId | undefined {
+  const [clusterId, pool, namespace, image] = fields.map(decodeField);
   if (clusterId === undefined || pool === undefined || namespace === undefined || image === undefined) return undefined;
   if (!isObjectName(clusterId) || !isObjectName(pool) || !isObjectName(image)) return undefined;
   if (namespace !== '' && !isObjectName(namespace)) return undefined;
   return { backend: 'rbd', clusterId, pool, namespace, image };
+}
+
+function parseCephfs(fields: readonly string[]): CephfsVolumeId | undefined {
+  const [clusterId, fsName] = fields.map(decodeField);
+  const names = fields[2]?.split('/').map(decodeField) ?? [];
+  if (clusterId === undefined || fsName === undefined || names.includes(undefined)) return undefined;
+  const path = names.join('/');
+  if (!isObjectName(clusterId) || !isObjectName(fsName) || !isDirectoryPath(path)) return undefined;
+  return { backend: 'cephfs', clusterId, fsName, path };
+}
+
+/**
+ * Is this the one spelling of a directory's path: absolute, no empty, `.` or `..` component, no `/` at the end but the root's
+ * own, no control characters?
+ */
+export function isDirectoryPath(path: string): boolean {
+  if (path === '/') return true;
+  const [first, ...names] = path.split('/');
+  return first === '' && names.length > 0 && names.every(isFileName);
+}
+
+/** Is this a name that a directory can have, safe to put into a path? */
+export function isFileName(name: string): boolean {
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  return name !== '' && name !== '.' && name !== '..' && !/[/\u0000-\u001f\u007f]/.test(name);
 }
 
 /**

@@ -1,15 +1,18 @@
 import type { ControllerBackend, Volume } from '../../src/backend/backend.js';
 import type { BackendKind } from '../../src/domain/backend-kind.js';
 import { DriverError } from '../../src/domain/errors.js';
-import { formatVolumeId, type VolumeId } from '../../src/domain/volume-id.js';
+import { formatVolumeId, type RbdVolumeId, type VolumeId } from '../../src/domain/volume-id.js';
 
-export const idOf = (image: string): VolumeId => ({
+export const idOf = (image: string): RbdVolumeId => ({
   backend: 'rbd',
   clusterId: 'a',
   pool: 'p',
   namespace: '',
   image,
 });
+
+/** The name that idOf was given. */
+export const imageOf = (id: VolumeId): string => (id.backend === 'rbd' ? id.image : id.path);
 
 /** A backend in memory. `beforeWork` lets a test hold the work of create and delete. */
 export class FakeController implements ControllerBackend {
@@ -37,7 +40,7 @@ export class FakeController implements ControllerBackend {
   };
 
   deleteVolume: ControllerBackend['deleteVolume'] = async (_ctx, id) => {
-    this.calls.push(`delete ${id.image}`);
+    this.calls.push(`delete ${imageOf(id)}`);
     await this.beforeWork();
     this.volumes.delete(formatVolumeId(id));
   };
@@ -52,10 +55,11 @@ export class FakeController implements ControllerBackend {
     Promise.resolve({ availableBytes: 100n, maximumVolumeBytes: 50n, minimumVolumeBytes: 1n });
 
   listVolumes: ControllerBackend['listVolumes'] = async (_ctx, after, max) => {
-    const rest = [...this.volumes.values()].filter(({ id }) => id.image > after);
+    const rest = [...this.volumes.values()].filter(({ id }) => imageOf(id) > after);
     if (after !== '' && !/^[a-z0-9-]+$/.test(after)) throw new DriverError('ABORTED', 'no such place');
     const volumes = max === 0 ? rest : rest.slice(0, max);
-    const next = volumes.length < rest.length ? volumes.at(-1)?.id.image : undefined;
+    const last = volumes.at(-1);
+    const next = last !== undefined && volumes.length < rest.length ? imageOf(last.id) : undefined;
     return Promise.resolve({ volumes, next });
   };
 

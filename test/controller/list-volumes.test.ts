@@ -3,7 +3,7 @@ import { controllerService } from '../../src/controller/controller-service.js';
 import type { BackendKind } from '../../src/domain/backend-kind.js';
 import { KeyedLock } from '../../src/platform/keyed-lock.js';
 import { testContext } from '../platform/test-context.js';
-import { FakeController } from './fake-backend.js';
+import { FakeController, imageOf } from './fake-backend.js';
 
 const ctx = testContext();
 // Backends not in the order of their names, and their volumes against it: neither may matter.
@@ -14,7 +14,7 @@ const service = controllerService({ backends, lock: new KeyedLock() });
 
 const list = async (maxEntries: number, startingToken = '') => {
   const { volumes, next } = await service.listVolumes(ctx, { maxEntries, startingToken });
-  return { images: volumes.map(({ id }) => id.image), next };
+  return { images: volumes.map(({ id }) => imageOf(id)), next };
 };
 
 t.test('without a limit all volumes of all backends are on one page', async (t) => {

@@ -25,7 +25,7 @@ interface Request {
 }
 
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
-export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumePlan {
+export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumePlan<RbdVolumeId> {
   const parameters = parseParameters(input.parameters);
   const cluster = pools.clusters.require(parameters.clusterId);
   const id: RbdVolumeId = {

@@ -3,6 +3,7 @@ import type { CephPool, ImageHeader } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import { isMultiNode, isReaderOnly } from '../../domain/capability.js';
 import { DriverError } from '../../domain/errors.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StageInput } from '../backend.js';
 import { chooseMapper } from './choose-mapper.js';
@@ -31,7 +32,11 @@ export interface StageTarget {
  * Maps the image on this node, once: an existing mapping is used again.
  * @throws DriverError NOT_FOUND (no such image), FAILED_PRECONDITION (in use elsewhere, no mapper fits).
  */
-export async function mapImage(ctx: CallContext, deps: MapImageDependencies, input: StageInput): Promise<StageTarget> {
+export async function mapImage(
+  ctx: CallContext,
+  deps: MapImageDependencies,
+  input: StageInput<RbdVolumeId>,
+): Promise<StageTarget> {
   const { id, capability } = input;
   const opened = await deps.pools.open(ctx, id, input.credentials);
   const header = await findImage(ctx, opened.pool, input);
@@ -72,7 +77,7 @@ export async function mapImage(ctx: CallContext, deps: MapImageDependencies, inp
   return target(mapping, true);
 }
 
-async function findImage(ctx: CallContext, pool: CephPool, input: StageInput): Promise<ImageHeader> {
+async function findImage(ctx: CallContext, pool: CephPool, input: StageInput<RbdVolumeId>): Promise<ImageHeader> {
   const { id } = input;
   try {
     return await pool.images.header(ctx, id.image, [formattedKey]);
@@ -89,7 +94,7 @@ async function findImage(ctx: CallContext, pool: CephPool, input: StageInput): P
 
 async function findMapping(
   mappers: readonly Mapper[],
-  input: StageInput,
+  input: StageInput<RbdVolumeId>,
 ): Promise<{ mapper: Mapper; mapping: Mapping } | undefined> {
   for (const mapper of mappers) {
     const [mapping] = await mapper.find(input.id);
@@ -99,7 +104,11 @@ async function findMapping(
 }
 
 /** A volume for one node that a client on another node has open would be written by both. */
-async function refuseOtherNodes(ctx: CallContext, { connection, pool }: OpenedPool, input: StageInput): Promise<void> {
+async function refuseOtherNodes(
+  ctx: CallContext,
+  { connection, pool }: OpenedPool,
+  input: StageInput<RbdVolumeId>,
+): Promise<void> {
   const own = hostOf(connection.address);
   const watchers = await pool.images.watchers(ctx, input.id.image);
   const foreign = watchers.map((watcher) => hostOf(watcher.address)).filter((host) => host !== own);
@@ -115,7 +124,7 @@ function hostOf(address: string): string {
   return /(?:v[12]:)?(\[[0-9a-f:]+\]|[0-9.]+):[0-9]+\/[0-9]+/i.exec(address)?.[1] ?? address;
 }
 
-function mayFormat(header: ImageHeader, input: StageInput): boolean {
+function mayFormat(header: ImageHeader, input: StageInput<RbdVolumeId>): boolean {
   const before = header.metadata.get(formattedKey);
   if (before === undefined) return true;
   throw new DriverError(

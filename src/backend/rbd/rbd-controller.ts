@@ -4,7 +4,7 @@ import type { Clusters } from '../../ceph/clusters.js';
 import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
-import type { VolumeId } from '../../domain/volume-id.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
@@ -33,7 +33,7 @@ export interface RbdControllerDependencies {
 }
 
 /** RBD images behind the Controller service. */
-export class RbdController implements ControllerBackend {
+export class RbdController implements ControllerBackend<RbdVolumeId> {
   readonly kind = 'rbd';
   readonly #pools: ImagePools;
   readonly #purger: TrashPurger;
@@ -57,7 +57,7 @@ export class RbdController implements ControllerBackend {
     };
   }
 
-  async deleteVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<void> {
+  async deleteVolume(ctx: CallContext, id: RbdVolumeId, credentials: Credentials | undefined): Promise<void> {
     if (this.#pools.clusters.find(id.clusterId) === undefined) {
       // OK would make the orchestrator forget a volume that may well exist.
       throw new DriverError(
@@ -77,7 +77,11 @@ export class RbdController implements ControllerBackend {
     }
   }
 
-  async findVolume(ctx: CallContext, id: VolumeId, credentials: Credentials | undefined): Promise<Volume | undefined> {
+  async findVolume(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    credentials: Credentials | undefined,
+  ): Promise<Volume | undefined> {
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
       const header = await pool.images.header(ctx, id.image, [recordKey]);

@@ -12,7 +12,7 @@ import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { DriverError } from '../../domain/errors.js';
-import { formatVolumeId, type VolumeId } from '../../domain/volume-id.js';
+import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import type { NodeBackend, StagedVolume, StageInput } from '../backend.js';
@@ -37,7 +37,7 @@ export interface RbdNodeDependencies {
 }
 
 /** RBD images behind the Node service. */
-export class RbdNode implements NodeBackend {
+export class RbdNode implements NodeBackend<RbdVolumeId> {
   readonly kind = 'rbd';
   readonly #deps: RbdNodeDependencies;
   readonly #pools: ImagePools;
@@ -47,7 +47,7 @@ export class RbdNode implements NodeBackend {
     this.#pools = new ImagePools(deps.clusters, deps.ceph);
   }
 
-  async stage(ctx: CallContext, input: StageInput): Promise<void> {
+  async stage(ctx: CallContext, input: StageInput<RbdVolumeId>): Promise<void> {
     checkNodeParameters(input.context);
     const readOnly = isReaderOnly(input.capability.mode);
     if (await this.#alreadyStaged(ctx, input, readOnly)) return;
@@ -65,7 +65,7 @@ export class RbdNode implements NodeBackend {
     }
   }
 
-  async unstage(ctx: CallContext, id: VolumeId, stagingPath: string): Promise<void> {
+  async unstage(ctx: CallContext, id: RbdVolumeId, stagingPath: string): Promise<void> {
     const mounts = await this.#mountsOf(id);
     const here = mounts.filter((mount) => mount === stagingPath || mount === join(stagingPath, deviceFile));
     const [elsewhere] = mounts.filter((mount) => !here.includes(mount));
@@ -90,17 +90,17 @@ export class RbdNode implements NodeBackend {
     await this.#unmap(ctx, id);
   }
 
-  async isServed(_ctx: CallContext, id: VolumeId): Promise<boolean> {
+  async isServed(_ctx: CallContext, id: RbdVolumeId): Promise<boolean> {
     return (await this.#mappings(id)).length > 0;
   }
 
   /** A device whose daemon has died counts as not staged: NodeStageVolume makes it work again. */
-  async staged(_ctx: CallContext, id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
+  async staged(_ctx: CallContext, id: RbdVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const staged = await this.#atPath(id, stagingPath);
     return staged !== undefined && (await this.#answers(id, staged)) ? staged : undefined;
   }
 
-  async #atPath(id: VolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
+  async #atPath(id: RbdVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const table = await this.#deps.mounter.list();
     const block = mountPointOf(join(stagingPath, deviceFile), table);
     const mount = mountPointOf(stagingPath, table);
@@ -118,7 +118,7 @@ export class RbdNode implements NodeBackend {
   }
 
   /** @throws DriverError when something else is at the path, or the volume is there in another way. */
-  async #alreadyStaged(ctx: CallContext, input: StageInput, readOnly: boolean): Promise<boolean> {
+  async #alreadyStaged(ctx: CallContext, input: StageInput<RbdVolumeId>, readOnly: boolean): Promise<boolean> {
     const { id, stagingPath, capability } = input;
     const staged = await this.#atPath(id, stagingPath);
     if (staged === undefined) {
@@ -137,7 +137,7 @@ export class RbdNode implements NodeBackend {
     );
   }
 
-  async #answers(id: VolumeId, staged: StagedVolume): Promise<boolean> {
+  async #answers(id: RbdVolumeId, staged: StagedVolume): Promise<boolean> {
     return (await this.#mappings(id)).some((mapping) => mapping.device === staged.device);
   }
 
@@ -157,7 +157,12 @@ export class RbdNode implements NodeBackend {
     await this.#deps.mounter.bindMount(target.device, file, {}, { signal: ctx.signal });
   }
 
-  async #mountDevice(ctx: CallContext, target: StageTarget, input: StageInput, readOnly: boolean): Promise<void> {
+  async #mountDevice(
+    ctx: CallContext,
+    target: StageTarget,
+    input: StageInput<RbdVolumeId>,
+    readOnly: boolean,
+  ): Promise<void> {
     const { access } = input.capability as VolumeCapability & { access: { type: 'mount' } };
     await mkdir(input.stagingPath, { recursive: true, mode: 0o750 });
     const { formatted, fsType } = await this.#deps.formatter.formatAndMount(
@@ -185,23 +190,23 @@ export class RbdNode implements NodeBackend {
   }
 
   /** Every place where the volume is mounted, or its device bound; one entry for each layer. */
-  async #mountsOf(id: VolumeId): Promise<string[]> {
+  async #mountsOf(id: RbdVolumeId): Promise<string[]> {
     const table = await this.#deps.mounter.list();
     const own = await Promise.all(table.map(async (entry) => this.#isImage(deviceOf(entry), id)));
     return table.filter((_entry, i) => own[i] === true).map((entry) => entry.mountPoint);
   }
 
-  async #unmap(ctx: CallContext, id: VolumeId): Promise<void> {
+  async #unmap(ctx: CallContext, id: RbdVolumeId): Promise<void> {
     const options = this.#deps.clusters.find(id.clusterId)?.unmapOptions;
     for (const mapper of this.#deps.mappers) await mapper.unmap(ctx, id, optionsFor(mapper.kind, options));
   }
 
-  async #isImage(device: string, id: VolumeId): Promise<boolean> {
+  async #isImage(device: string, id: RbdVolumeId): Promise<boolean> {
     const answers = await Promise.all(this.#deps.mappers.map(async (mapper) => mapper.isImage(device, id)));
     return answers.includes(true);
   }
 
-  async #mappings(id: VolumeId) {
+  async #mappings(id: RbdVolumeId) {
     return (await Promise.all(this.#deps.mappers.map(async (mapper) => mapper.find(id)))).flat();
   }
 }

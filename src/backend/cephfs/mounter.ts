@@ -1,0 +1,40 @@
+import type { MountInfo } from 'mount-utils-ts';
+import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+
+export const mounterKinds = ['kernel', 'fuse'] as const;
+export type MounterKind = (typeof mounterKinds)[number];
+
+/** Values of the StorageClass parameter `mounter`. */
+export const mounters = ['auto', ...mounterKinds] as const;
+
+export interface MountRequest {
+  readonly id: CephfsVolumeId;
+  /** An empty directory that is there. */
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** mon_host in Ceph's own form. */
+  readonly monitors: string;
+  readonly user: string;
+  /** undefined when the keyring that librados found serves the mounter as well. */
+  readonly key: Credentials['key'] | undefined;
+  readonly keyring: string | undefined;
+  /** For this mounter, from the StorageClass (`kernelMountOptions`, `fuseMountOptions`) and the capability's mount flags. */
+  readonly options: readonly string[];
+}
+
+/** One way to mount a directory of CephFS. */
+export interface CephfsMounter {
+  readonly kind: MounterKind;
+  /** Why this node can't mount this way; undefined when it can. */
+  objection(): Promise<string | undefined>;
+  /** Is this entry of the mount table the volume, mounted this way? Takes no process and no cluster. */
+  isVolume(entry: MountInfo, id: CephfsVolumeId): boolean;
+  /** @throws DriverError */
+  mount(ctx: CallContext, request: MountRequest): Promise<void>;
+  /** Called after the last mount of the volume is gone: ends what served it, or waits until it has written everything. */
+  release(ctx: CallContext, id: CephfsVolumeId): Promise<void>;
+  /** Does what serves the volume's mounts still live? */
+  isServed(id: CephfsVolumeId): Promise<boolean>;
+}
