@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { pino } from 'pino';
 import { featureBits } from '../src/backend/rbd/features.js';
 import type { CephPool } from '../src/ceph/client.js';
@@ -74,7 +75,9 @@ async function openPool(
 ): Promise<{ pool: CephPool; ctx: CallContext; client: ConnectionPool }> {
   const log = pino({ level: 'silent' });
   const client = new ConnectionPool({ log });
-  const ctx: CallContext = { signal: new AbortController().signal, log, requestId: 'bench' };
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal); // all calls of the bench share it
+  const ctx: CallContext = { signal, log, requestId: 'bench' };
   const timeouts = { connectMs: 10_000, monMs: 10_000, osdMs: 30_000 };
   const connection = await client.connect(ctx, {
     clusterId: 'bench',

@@ -142,9 +142,16 @@ export interface TrashEntry {
 export interface RbdImages {
   /**
    * Exclusive. @throws CephError EEXIST when the name is taken.
-   * @returns false when the image is made and its metadata is somebody else's.
+   * @returns false when the image is there and its metadata is somebody else's.
    */
   create(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean>;
+  /**
+   * Ends a create that was cut off: for a name that has an id and no header. @throws CephError ENOENT when the name has no id (any
+   * more). @returns as create().
+   */
+  complete(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean>;
+  /** Takes away what such a create has left. One that has left nothing is fine. */
+  removeUnfinished(ctx: CallContext, name: string): Promise<void>;
   /** The id that a name stands for. @throws CephError ENOENT. */
   id(ctx: CallContext, name: string): Promise<string>;
   /** @throws CephError ENOENT. */

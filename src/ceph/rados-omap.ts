@@ -67,26 +67,51 @@ export class OmapObjects implements RadosOmap {
   ): Promise<Map<string, string>> {
     const doing = `read the object map of ${this.#handle.name}/${object}`;
     return inPool(this.#handle, ctx, doing, async () => {
-      const rados = librados();
-      const op = rados.createReadOp();
-      const iterator: PointerOut = [null];
-      // The library writes into it when the operation completes: it has to outlive the call.
-      const result = Buffer.alloc(4);
-      try {
-        prepare(op, iterator, result);
-        const returned = await rados.readOpOperate(op, this.#handle.io, object, 0);
-        const status = returned < 0 ? returned : result.readInt32LE();
-        if (status === -errno.ENOENT) {
-          await checkPool(this.#handle);
-          return new Map<string, string>();
-        }
-        if (status < 0) throw cephError(status, this.#handle.describe(doing));
-        return collect(written(iterator));
-      } finally {
-        if (iterator[0] !== null) rados.omapEnd.sync(iterator[0]);
-        rados.releaseReadOp.sync(op);
-      }
+      const pairs = await readPairs(this.#handle, this.#handle.io, object, prepare);
+      if (pairs === undefined) await checkPool(this.#handle);
+      return pairs ?? new Map<string, string>();
     });
+  }
+}
+
+const allKeys = 1_000_000;
+
+/** Pairs whose keys start with prefix, of an object that is small; none when it is not there. Runs inside a lane's job. */
+export async function readOmap(
+  handle: PoolHandle,
+  io: Pointer,
+  object: string,
+  prefix: string,
+): Promise<Map<string, string>> {
+  const more = Buffer.alloc(1);
+  const pairs = await readPairs(handle, io, object, (op, iterator, result) => {
+    librados().readOpOmapList.sync(op, '', prefix, allKeys, iterator, more, result);
+  });
+  return pairs ?? new Map<string, string>();
+}
+
+/** undefined when the object is not there. */
+async function readPairs(
+  handle: PoolHandle,
+  io: Pointer,
+  object: string,
+  prepare: (op: Pointer, iterator: PointerOut, result: Buffer) => void,
+): Promise<Map<string, string> | undefined> {
+  const rados = librados();
+  const op = rados.createReadOp();
+  const iterator: PointerOut = [null];
+  // The library writes into it when the operation completes: it has to outlive the call.
+  const result = Buffer.alloc(4);
+  try {
+    prepare(op, iterator, result);
+    const returned = await rados.readOpOperate(op, io, object, 0);
+    const status = returned < 0 ? returned : result.readInt32LE();
+    if (status === -errno.ENOENT) return undefined;
+    if (status < 0) throw cephError(status, handle.describe(`read the object map of ${handle.name}/${object}`));
+    return collect(written(iterator));
+  } finally {
+    if (iterator[0] !== null) rados.omapEnd.sync(iterator[0]);
+    rados.releaseReadOp.sync(op);
   }
 }
 

@@ -1,10 +1,12 @@
 import type { CallContext } from '../platform/call-context.js';
-import { CephError, cephError, errno } from './ceph-error.js';
+import { CephError, cephError, errno, isCephError } from './ceph-error.js';
 import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
 import { imageOption, librbd } from './native/librbd.js';
+import { RbdDefaultsReader } from './rbd-defaults.js';
+import { buildImage, completeImage } from './rbd-image-build.js';
 import { deleteMetadata, isWatched, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
 import type { RunOptions } from './native-lane.js';
 import { checkPool, inPool, missingPool, type PoolHandle } from './pool-handle.js';
@@ -12,19 +14,41 @@ import { checkPool, inPool, missingPool, type PoolHandle } from './pool-handle.j
 /** RBD images of one pool and namespace. */
 export class RbdPoolImages implements RbdImages {
   readonly #handle: PoolHandle;
+  readonly #defaults: RbdDefaultsReader;
 
   constructor(handle: PoolHandle) {
     this.#handle = handle;
+    this.#defaults = new RbdDefaultsReader(handle);
   }
 
   async create(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean> {
     const doing = `create image ${this.#spec(name)}`;
     return this.#value(ctx, doing, async () => {
-      await this.#createImage(doing, name, image);
-      if (image.metadata === undefined) return true;
-      const { key, value } = image.metadata;
-      return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), key);
+      const plan = await this.#defaults.plan(image);
+      if (plan === undefined) return this.#createByLibrary(doing, name, image);
+      const outcome = await buildImage(this.#handle, name, plan).catch(async (error: unknown) => {
+        if (isCephError(error, errno.ENOENT)) throw await this.#missingPlace(doing, undefined);
+        throw error;
+      });
+      if (outcome === 'name taken') throw cephError(-errno.EEXIST, this.#handle.describe(doing));
+      return outcome === 'built';
     });
+  }
+
+  async complete(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean> {
+    const doing = `complete image ${this.#spec(name)}`;
+    return this.#value(ctx, doing, async () => {
+      const plan = await this.#defaults.plan(image);
+      if (plan !== undefined)
+        return (await completeImage(this.#handle, name, await readImageId(this.#handle, name), plan)) === 'built';
+      await this.#clearUnfinished(doing, name);
+      return this.#createByLibrary(doing, name, image);
+    });
+  }
+
+  async removeUnfinished(ctx: CallContext, name: string): Promise<void> {
+    const doing = `remove what a create of image ${this.#spec(name)} has left`;
+    await this.#value(ctx, doing, async () => this.#clearUnfinished(doing, name));
   }
 
   async id(ctx: CallContext, name: string): Promise<string> {
@@ -210,6 +234,22 @@ export class RbdPoolImages implements RbdImages {
     return name.toString('utf8', 0, name.indexOf(0));
   }
 
+  /** librbd answers ENOENT when the create was cut off before the directory's entry, and clears the name all the same. */
+  async #clearUnfinished(doing: string, name: string): Promise<void> {
+    const id = await readImageId(this.#handle, name).catch(ignoringAbsence);
+    const removed = await librbd().remove(this.#handle.io, name);
+    if (removed !== -errno.ENOENT) this.#check(removed, doing);
+    // Without a header, librbd doesn't look for an object map.
+    if (id !== undefined) await librados().remove(this.#handle.io, `rbd_object_map.${id}`);
+  }
+
+  async #createByLibrary(doing: string, name: string, image: ImageCreation): Promise<boolean> {
+    await this.#createImage(doing, name, image);
+    if (image.metadata === undefined) return true;
+    const { key, value } = image.metadata;
+    return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), key);
+  }
+
   async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {
     const options = creationOptions(image);
     try {
@@ -220,6 +260,10 @@ export class RbdPoolImages implements RbdImages {
       librbd().destroyOptions.sync(options);
     }
   }
+}
+
+function ignoringAbsence(error: unknown): undefined {
+  if (!isCephError(error, errno.ENOENT)) throw error;
 }
 
 function creationOptions(image: ImageCreation): Pointer {

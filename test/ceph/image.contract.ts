@@ -46,6 +46,48 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
     t.match(await failureOf(images.header(context(), 'features-bad', [])), { code: 'NOT_FOUND' });
   });
 
+  await t.test('metadata that a create brings is there with the image', async (t) => {
+    const metadata = { key: 'record', value: 'größer '.repeat(200) };
+    for (const options of [{}, { features: 1n }, { order: 24 }, { stripeUnitBytes: 65536n, stripeCount: 4n }]) {
+      const name = `record-${JSON.stringify(Object.keys(options))}`;
+      t.ok(await images.create(context(), name, creation({ ...options, metadata })));
+      t.equal((await images.header(context(), name, ['record'])).metadata.get('record'), metadata.value);
+    }
+  });
+
+  await t.test('a create that was cut off is completed, once, as the request says', async (t) => {
+    const metadata = { key: 'record', value: 'the second one' };
+    for (const [name, options] of Object.entries({
+      plain: {},
+      'by-the-library': { stripeUnitBytes: 4096n, stripeCount: 2n },
+    })) {
+      await images.create(context(), `cut-${name}`, creation({ sizeBytes: 1n << 20n, features: 1n }));
+      const id = await images.id(context(), `cut-${name}`);
+      await subject.removeObject(pool.name, `rbd_header.${id}`);
+      t.match(await failureOf(images.header(context(), `cut-${name}`, [])), { code: 'NOT_FOUND' });
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: name === 'plain' ? 4 : 1 }, async () =>
+          images.complete(context(), `cut-${name}`, creation({ ...options, metadata })),
+        ),
+      );
+      t.equal(outcomes.filter((one) => one.status === 'fulfilled' && one.value).length, 1);
+      const header = await images.header(context(), `cut-${name}`, ['record']);
+      t.equal(header.sizeBytes, 1n << 30n);
+      t.equal(header.metadata.get('record'), metadata.value);
+    }
+    t.match(await failureOf(images.complete(context(), 'never-begun', creation())), { code: 'NOT_FOUND' });
+    t.match(await failureOf(images.id(context(), 'never-begun')), { code: 'NOT_FOUND' });
+  });
+
+  await t.test('what a create that was cut off has left can be taken away', async (t) => {
+    await images.create(context(), 'half-made', creation());
+    await subject.removeObject(pool.name, `rbd_header.${await images.id(context(), 'half-made')}`);
+    await images.removeUnfinished(context(), 'half-made');
+    await images.removeUnfinished(context(), 'half-made');
+    t.notOk((await images.list(context(), '', 1000)).has('half-made'));
+    await images.create(context(), 'half-made', creation());
+  });
+
   await t.test('the layout is the one that was asked for, or the default', async (t) => {
     await images.create(context(), 'plain', creation());
     t.same(await images.layout(context(), 'plain'), {

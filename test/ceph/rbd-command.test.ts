@@ -1,3 +1,4 @@
+import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { useCluster } from '../harness/cluster.js';
 import { context, creation, openPool } from './contract-subject.js';
@@ -50,6 +51,48 @@ t.test('the rbd command sees what the client says, and the other way round', asy
     });
   }
 
+  await t.test('an image of ours is in nothing unlike one that the rbd command makes', async (t) => {
+    for (const [name, { features, sizeBytes, order }] of Object.entries({
+      'default-features': creation(),
+      'odd-size': creation({ sizeBytes: (5n << 22n) + 4096n }),
+      'layering-alone': creation({ features: 1n }),
+      'lock-alone': creation({ features: 5n }),
+      'no-deep-flatten': creation({ features: 29n, order: 20 }),
+      empty: creation({ sizeBytes: 0n }),
+    })) {
+      await images.create(
+        context(),
+        `ours-${name}`,
+        creation({ sizeBytes, features, ...(order === undefined ? {} : { order }) }),
+      );
+      const wanted = Object.keys(featureBits).filter((one) => (features & (featureBits[one] ?? 0n)) !== 0n);
+      await rbd(
+        ...['create', '--size', `${sizeBytes}B`, '--object-size', `${2 ** (order ?? 22)}B`],
+        ...wanted.flatMap((one) => ['--image-feature', one]),
+        `theirs-${name}`,
+      );
+      t.same(await everythingOf(`ours-${name}`), await everythingOf(`theirs-${name}`), name);
+      await rbd('object-map', 'check', '--no-progress', `ours-${name}`).catch((error: unknown) => {
+        if (wanted.includes('object-map')) throw error;
+      });
+      await rbd('resize', '--no-progress', '--size', '64M', `ours-${name}`, '--allow-shrink');
+      await rbd('snap', 'create', '--no-progress', `ours-${name}@one`);
+      await rbd('snap', 'purge', '--no-progress', `ours-${name}`);
+      await rbd('rm', '--no-progress', `ours-${name}`);
+    }
+  });
+
+  await t.test("a pool's and the cluster's defaults are honoured", async (t) => {
+    await cluster.rbd(['config', 'pool', 'set', pool.name, 'rbd_default_order', '24']);
+    const other = realSubject(cluster);
+    const connection = await other.client.connect(context(), other.access);
+    const again = await connection.pool(context(), pool.name, '');
+    await again.images.create(context(), 'by-pool-default', creation());
+    t.equal((await info('by-pool-default')).order, 24);
+    await cluster.rbd(['config', 'pool', 'remove', pool.name, 'rbd_default_order']);
+    await other.dispose();
+  });
+
   await t.test('an image made by the rbd command', async (t) => {
     await rbd('create', '--size', '123M', '--object-size', '8M', '--image-feature', 'layering', 'by-hand');
     await rbd('image-meta', 'set', 'by-hand', 'note', 'made by hand');
@@ -73,6 +116,29 @@ t.test('the rbd command sees what the client says, and the other way round', asy
     );
   });
   await subject.dispose();
+
+  /** All objects of an image that hold no data, byte by byte and key by key, but for what is an image's own. */
+  async function everythingOf(name: string): Promise<unknown> {
+    const { id } = await info(name);
+    const rados = async (...args: string[]) =>
+      (await execa('rados', ['--conf', cluster.confPath, '--pool', pool.name, ...args], { encoding: 'latin1' })).stdout;
+    const objects = (await rados('ls'))
+      .split('\n')
+      .filter((object) => object.endsWith(`.${id}`) || object === `rbd_id.${name}`);
+    const parts = await Promise.all(
+      objects.sort().map(async (object) => {
+        const content = await rados('get', object, '-');
+        const map = await rados('listomapvals', object);
+        // What holds the id differs in its length.
+        return [
+          object,
+          object.startsWith('rbd_id.') ? content.slice(4) : content,
+          map.replace(/((?:_timestamp|object_prefix)\n)value[^\n]*\n(?:0[^\n]*\n)*/g, '$1'),
+        ];
+      }),
+    );
+    return JSON.parse(JSON.stringify(parts).replaceAll(name, 'NAME').replaceAll(id, 'ID')) as unknown;
+  }
 
   async function sameAsInfo(t: Test, name: string): Promise<void> {
     const said = await info(name);

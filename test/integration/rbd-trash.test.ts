@@ -79,9 +79,13 @@ t.test('a driver that is killed before it has purged is succeeded by one that do
   t.ok(await eventually(async () => (await trashOf(cluster, pool)).length === 0, secondsMs));
 });
 
-/** What is left of a CreateVolume that was cut off after so many of librbd's steps (librbd, image/CreateRequest.h). */
+/** What is left of a CreateVolume that was cut off after so many of its steps (ADR 0011). */
 const cutOff: Readonly<Record<string, (image: string, id: string) => string[][]>> = {
   'before the header': (_image, id) => [['rm', `rbd_header.${id}`]],
+  'before the object map': (_image, id) => [
+    ['rm', `rbd_header.${id}`],
+    ['rm', `rbd_object_map.${id}`],
+  ],
   'before the entry in the directory': (image, id) => [
     ['rm', `rbd_header.${id}`],
     ['rmomapkey', 'rbd_directory', `name_${image}`],
@@ -110,7 +114,7 @@ for (const [when, steps] of Object.entries(cutOff)) {
     await life.rpc.delete(volume.id);
     const objects = await rados(cluster, pool, ['ls']);
     t.notMatch(objects, imageOf(volume), 'its name is free');
-    t.notMatch(objects, `rbd_header.${id}`);
+    t.notMatch(objects, id, 'and so is every object of it');
     t.notMatch(await rados(cluster, pool, ['listomapkeys', 'rbd_directory']), imageOf(volume));
   });
 }

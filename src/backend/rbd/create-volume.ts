@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errno, isCephError } from '../../ceph/ceph-error.js';
-import type { CephPool, ImageHeader } from '../../ceph/client.js';
+import type { CephPool, ImageCreation, ImageHeader } from '../../ceph/client.js';
 import { chooseSize, sizeFits } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
@@ -54,18 +54,10 @@ async function create(ctx: CallContext, pools: ImagePools, request: Request): Pr
 
 /** @returns false when the image exists already, or a second controller has just adopted it: its record decides. */
 async function createImage(ctx: CallContext, pool: CephPool, request: Request): Promise<boolean> {
-  const { sizeBytes, parameters, id } = request;
-  const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
+  const { parameters, id } = request;
+  const { dataPool } = parameters;
   try {
-    return await pool.images.create(ctx, id.image, {
-      sizeBytes,
-      features,
-      ...(order === undefined ? {} : { order }),
-      ...(dataPool === undefined ? {} : { dataPool }),
-      ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
-      ...(stripeCount === undefined ? {} : { stripeCount }),
-      metadata: { key: recordKey, value: JSON.stringify(request.record) },
-    });
+    return await pool.images.create(ctx, id.image, creationOf(request));
   } catch (error) {
     if (isCephError(error, errno.EEXIST)) return false;
     if (isCephError(error, errno.ENOENT) && dataPool !== undefined) {
@@ -79,13 +71,25 @@ async function createImage(ctx: CallContext, pool: CephPool, request: Request): 
   }
 }
 
+function creationOf({ sizeBytes, parameters, record }: Request): ImageCreation {
+  const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
+  return {
+    sizeBytes,
+    features,
+    ...(order === undefined ? {} : { order }),
+    ...(dataPool === undefined ? {} : { dataPool }),
+    ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
+    ...(stripeCount === undefined ? {} : { stripeCount }),
+    metadata: { key: recordKey, value: JSON.stringify(record) },
+  };
+}
+
 /** The image was there before: it is the answer if it is what is asked for. */
 async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
   const header = await finishedHeader(ctx, pool, request);
   if (header === undefined) {
-    ctx.log.warn({ image: request.id.image }, 'clearing what an interrupted create has left');
-    await clearUnfinished(ctx, pool, request.id.image);
-    return createAgain(ctx, pool, request);
+    ctx.log.warn({ image: request.id.image }, 'completing what an interrupted create has left');
+    return complete(ctx, pool, request);
   }
   // A DeleteVolume that was cut off has marked it; a volume that is in use again must never be purged for that.
   if (header.metadata.has(deletedKey)) await pool.images.removeMetadata(ctx, header.id, deletedKey);
@@ -98,23 +102,18 @@ async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promis
   return volumeOf(request, header.sizeBytes);
 }
 
-/** librbd answers ENOENT when the create was cut off before the directory's entry, and clears the name all the same. */
-async function clearUnfinished(ctx: CallContext, pool: CephPool, image: string): Promise<void> {
+async function complete(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
   try {
-    await pool.images.remove(ctx, image);
+    if (await pool.images.complete(ctx, request.id.image, creationOf(request)))
+      return volumeOf(request, request.sizeBytes);
   } catch (error) {
-    if (!isCephError(error, errno.ENOENT)) throw error;
+    // Deleted since, or made meanwhile.
+    if (!isCephError(error, errno.ENOENT) && !isCephError(error, errno.EEXIST)) throw error;
   }
-}
-
-async function createAgain(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
-  if (!(await createImage(ctx, pool, request))) {
-    throw new DriverError(
-      'ABORTED',
-      `image ${request.id.image} is being created by another controller: repeat the request`,
-    );
-  }
-  return volumeOf(request, request.sizeBytes);
+  throw new DriverError(
+    'ABORTED',
+    `image ${request.id.image} is being created or deleted by another controller: repeat the request`,
+  );
 }
 
 /** undefined when the name is taken but the image never got a header: its creator was cut off. */

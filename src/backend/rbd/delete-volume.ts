@@ -23,7 +23,7 @@ export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeI
     ]);
     if (watched === undefined) {
       // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
-      await ignoringAbsence(pool.images.remove(ctx, id.image));
+      await pool.images.removeUnfinished(ctx, id.image);
       return false;
     }
     if (watched) await refuseWatched(ctx, pool, id);

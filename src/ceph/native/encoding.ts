@@ -14,6 +14,12 @@ export function encodeUint64(value: bigint): Buffer {
   return bytes;
 }
 
+export function encodeInt64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(value);
+  return bytes;
+}
+
 export function encodeMap(entries: ReadonlyMap<string, string>): Buffer {
   const count = Buffer.alloc(4);
   count.writeUInt32LE(entries.size);

@@ -34,6 +34,7 @@ function loadLibrados() {
     ioPoolId: call('int64_t rados_ioctx_get_id(void *io)'),
     setNamespace: call('void rados_ioctx_set_namespace(void *io, const char *namespace)'),
     read: call('int rados_read(void *io, const char *object, void *buffer, size_t length, uint64_t offset)'),
+    remove: call('int rados_remove(void *io, const char *object)'),
     exec: call(
       'int rados_exec(void *io, const char *object, const char *cls, const char *method, void *input, size_t inputLength, void *output, size_t outputLength)',
     ),
