@@ -17,8 +17,28 @@ export interface ClusterDefinition {
   /** Options of every mapping of this cluster's images, as the StorageClass parameter mapOptions writes them; '' = none. */
   readonly mapOptions: string;
   readonly unmapOptions: string;
+  readonly cephfs: CephfsSettings;
   readonly timeouts: CephTimeouts;
 }
+
+/** Where a cluster's CephFS volumes are made and how they are mounted. */
+export interface CephfsSettings {
+  /** The file system of a StorageClass that names none. */
+  readonly fsName: string;
+  /** The directory of new volumes, `<root>/<group>`. */
+  readonly groupPath: string;
+  /** Options of every mount, separated by commas; '' = none. */
+  readonly kernelMountOptions: string;
+  readonly fuseMountOptions: string;
+}
+
+/** Ceph's own names: of the first file system, and where its volumes module keeps subvolumes. */
+export const defaultCephfsSettings: CephfsSettings = {
+  fsName: 'cephfs',
+  groupPath: '/volumes/csi',
+  kernelMountOptions: '',
+  fuseMountOptions: '',
+};
 
 /** The clusters that the driver knows now; a reload of the configuration replaces them all at once. */
 export class Clusters {

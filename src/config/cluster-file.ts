@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { ClusterDefinition } from '../ceph/clusters.js';
+import { type ClusterDefinition, defaultCephfsSettings } from '../ceph/clusters.js';
 import type { CephTimeouts } from '../ceph/client.js';
 import { cephxKeyObjection } from '../domain/cephx-key.js';
 import { DriverError } from '../domain/errors.js';
-import { isObjectName } from '../domain/volume-id.js';
+import { isDirectoryPath, isFileName, isObjectName } from '../domain/volume-id.js';
 import { Secret } from '../platform/secret.js';
 
 /** Short enough that a monitor that is down is reported within the shortest deadline that sidecars use (10 s). */
@@ -14,6 +14,8 @@ const defaultTimeouts: CephTimeouts = { connectMs: 8_000, monMs: 8_000, osdMs: 3
 const objectName = (what: string) =>
   z.string().refine(isObjectName, `is no ${what}: it can't be empty or hold / @ or control characters`);
 const absolutePath = z.string().startsWith('/', 'must be an absolute path');
+const directoryPath = z.string().refine(isDirectoryPath, 'must be an absolute path without . or .. or a / at its end');
+const fileName = z.string().refine(isFileName, "is no directory's name: it can't be empty, . or .., or hold / or control characters");
 const timeoutSeconds = z.number().int().min(1).max(600).optional();
 
 const clusterSchema = z
@@ -32,6 +34,15 @@ const clusterSchema = z
         namespace: objectName('RADOS namespace').optional(),
         mapOptions: z.string().default(''),
         unmapOptions: z.string().default(''),
+      })
+      .prefault({}),
+    cephfs: z
+      .strictObject({
+        fsName: objectName('file system name').default(defaultCephfsSettings.fsName),
+        root: directoryPath.default('/volumes'),
+        group: fileName.default('csi'),
+        kernelMountOptions: z.string().default(''),
+        fuseMountOptions: z.string().default(''),
       })
       .prefault({}),
     timeouts: z
@@ -79,6 +90,7 @@ export function hostCluster(environment: NodeJS.ProcessEnv): ClusterDefinition {
     rbdNamespace: '',
     mapOptions: '',
     unmapOptions: '',
+    cephfs: defaultCephfsSettings,
     timeouts: defaultTimeouts,
   };
 }
@@ -96,6 +108,12 @@ async function definition(path: string, cluster: z.infer<typeof clusterSchema>):
     rbdNamespace: cluster.rbd.namespace ?? '',
     mapOptions: cluster.rbd.mapOptions,
     unmapOptions: cluster.rbd.unmapOptions,
+    cephfs: {
+      fsName: cluster.cephfs.fsName,
+      groupPath: `${cluster.cephfs.root === '/' ? '' : cluster.cephfs.root}/${cluster.cephfs.group}`,
+      kernelMountOptions: cluster.cephfs.kernelMountOptions,
+      fuseMountOptions: cluster.cephfs.fuseMountOptions,
+    },
     timeouts: {
       connectMs: milliseconds(timeouts.connectSeconds) ?? defaultTimeouts.connectMs,
       monMs: milliseconds(timeouts.monSeconds) ?? defaultTimeouts.monMs,

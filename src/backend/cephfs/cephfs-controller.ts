@@ -1,9 +1,33 @@
+import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
-import { DriverError } from '../../domain/errors.js';
+import type { VolumeCapability } from '../../domain/capability.js';
+import { maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
+import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
-import type { Capacity, ControllerBackend, Volume, VolumePage, VolumePlan } from '../backend.js';
+import type {
+  Capacity,
+  ControllerBackend,
+  CreateVolumeInput,
+  StringMap,
+  Volume,
+  VolumePage,
+  VolumePlan,
+} from '../backend.js';
+import { TrashPurger } from '../trash-purger.js';
+import { parseRecord } from '../volume-record.js';
+import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
+import { availableBytes } from './capacity.js';
+import { planVolume, sizeOf } from './create-volume.js';
+import { hideDirectory } from './delete-volume.js';
+import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
+import { FileSystems, ifPresent } from './file-systems.js';
+import { listVolumes } from './list-volumes.js';
+import { nodeContext } from './parameters.js';
+import { refuseUndeletable, trashPath } from './volume-paths.js';
 
 export interface CephfsControllerDependencies {
   readonly clusters: Clusters;
@@ -14,34 +38,127 @@ export interface CephfsControllerDependencies {
 /** CephFS directories behind the Controller service. */
 export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   readonly kind = 'cephfs';
-  readonly #deps: CephfsControllerDependencies;
+  readonly #fileSystems: FileSystems;
+  readonly #purger: TrashPurger<GroupPlace>;
+  readonly #log: Logger;
 
   constructor(deps: CephfsControllerDependencies) {
-    this.#deps = deps;
+    this.#fileSystems = new FileSystems(deps.clusters, deps.ceph);
+    this.#log = deps.log;
+    this.#purger = new TrashPurger<GroupPlace>({
+      open: async (ctx, place, credentials) => {
+        const id = { ...place, path: trashPath(place.groupPath) };
+        const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+        return new DirectoryTrash(fs, place.groupPath);
+      },
+      keyOf: ({ clusterId, fsName, groupPath }) => JSON.stringify([clusterId, fsName, groupPath]),
+      log: deps.log,
+    });
   }
 
-  planVolume(): VolumePlan<CephfsVolumeId> {
-    throw new DriverError('UNIMPLEMENTED', `not built yet: ${String(this.#deps.clusters.all().length)}`);
+  planVolume(input: CreateVolumeInput): VolumePlan<CephfsVolumeId> {
+    const plan = planVolume(this.#fileSystems, input);
+    return {
+      id: plan.id,
+      create: async (ctx) => {
+        const volume = await this.#purger.beside(async () => plan.create(ctx));
+        this.#purger.meet(this.#groupOf(plan.id), input.credentials);
+        return volume;
+      },
+    };
   }
-  async deleteVolume(): Promise<void> {
-    return Promise.resolve();
+
+  async deleteVolume(ctx: CallContext, id: CephfsVolumeId, credentials: Credentials | undefined): Promise<void> {
+    const cluster = this.#fileSystems.clusters.find(id.clusterId);
+    if (cluster === undefined) {
+      // OK would make the orchestrator forget a volume that may well exist.
+      throw new DriverError(
+        'FAILED_PRECONDITION',
+        `the volume id names cluster "${id.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be deleted`,
+      );
+    }
+    const { groupPath } = cluster.cephfs;
+    refuseUndeletable(id, groupPath);
+    try {
+      const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+      const home = await this.#purger.beside(async () => hideDirectory(ctx, fs, id, groupPath));
+      if (home === undefined) this.#purger.meet(this.#groupOf(id), credentials);
+      else this.#purger.schedule({ ...id, groupPath: home }, credentials);
+    } catch (error) {
+      // The file system itself is gone, and with it the volume.
+      if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
+      throw error;
+    }
   }
-  async findVolume(): Promise<Volume | undefined> {
-    return Promise.resolve(undefined);
+
+  async findVolume(
+    ctx: CallContext,
+    id: CephfsVolumeId,
+    credentials: Credentials | undefined,
+  ): Promise<Volume | undefined> {
+    try {
+      const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+      const found = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
+      if (found === undefined) return undefined;
+      const text = found.get(recordAttribute);
+      return {
+        id,
+        sizeBytes: sizeOf(found.get(maxBytesAttribute)) ?? 0n,
+        context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
+      };
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
   }
-  objection(): string | undefined {
+
+  objection({ access }: VolumeCapability): string | undefined {
+    if (access.type === 'block') {
+      return 'a CephFS directory is no block device: use volumeMode Filesystem, or an RBD volume';
+    }
+    if (access.fsType !== '' && access.fsType !== 'cephfs') {
+      return `fs_type "${access.fsType}" makes no sense for a CephFS directory: leave csi.storage.k8s.io/fstype out`;
+    }
     return undefined;
   }
-  async capacity(): Promise<Capacity> {
-    return Promise.reject(new DriverError('UNIMPLEMENTED', 'not built yet'));
+
+  async capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity> {
+    return {
+      availableBytes: await availableBytes(ctx, this.#fileSystems, parameters),
+      maximumVolumeBytes: maxVolumeBytes,
+      minimumVolumeBytes: minVolumeBytes,
+    };
   }
-  async listVolumes(): Promise<VolumePage> {
-    return Promise.resolve({ volumes: [], next: undefined });
+
+  async listVolumes(ctx: CallContext, after: string, max: number): Promise<VolumePage> {
+    return listVolumes(ctx, this.#fileSystems, after, max);
   }
+
   resumeBackgroundWork(): void {
-    // nothing yet
+    void this.#resume().catch((error: unknown) => {
+      this.#log.info(
+        { err: error },
+        'what an earlier process left in the trash is looked for again on the first request of each file system',
+      );
+    });
   }
+
   async close(): Promise<void> {
-    return Promise.resolve();
+    await this.#purger.close();
+  }
+
+  async #resume(): Promise<void> {
+    const ctx: CallContext = { signal: AbortSignal.timeout(60_000), log: this.#log, requestId: 'resume' };
+    for (const cluster of this.#fileSystems.clusters.all()) {
+      const connection = await this.#fileSystems.connect(ctx, cluster.id);
+      for (const { name } of await connection.fileSystems(ctx)) {
+        this.#purger.meet({ clusterId: cluster.id, fsName: name, groupPath: cluster.cephfs.groupPath }, undefined);
+      }
+    }
+  }
+
+  #groupOf(id: CephfsVolumeId): GroupPlace {
+    const { groupPath } = this.#fileSystems.clusters.require(id.clusterId).cephfs;
+    return { clusterId: id.clusterId, fsName: id.fsName, groupPath };
   }
 }

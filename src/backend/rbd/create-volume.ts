@@ -6,11 +6,12 @@ import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { CreateVolumeInput, Volume, VolumePlan } from '../backend.js';
+import { firstDifference, parseRecord, recordOf, type VolumeRecord } from '../volume-record.js';
 import { objectNameFor } from '../object-name.js';
 import { featureBits, featureNames } from './features.js';
 import type { ImagePools } from './image-pools.js';
 import { nodeContext, parseParameters, type RbdParameters } from './parameters.js';
-import { deletedKey, firstDifference, parseRecord, recordKey, recordOf, type VolumeRecord } from './volume-record.js';
+import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 /** How long another controller's unfinished create is given before it counts as cut off. */
 const unfinishedCreateMs = 3_000;
@@ -95,7 +96,7 @@ async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promis
   if (header.metadata.has(deletedKey)) await pool.images.removeMetadata(ctx, header.id, deletedKey);
   const text = header.metadata.get(recordKey);
   if (text === undefined) await adoptWithoutRecord(ctx, pool, header, request);
-  else refuseOtherRequest(parseRecord(text, request.id.image), request);
+  else refuseOtherRequest(parseRecord(text, recordPlace(request.id.image)), request);
   if (!sizeFits(header.sizeBytes, request.input.capacity)) {
     throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }

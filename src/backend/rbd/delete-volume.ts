@@ -3,7 +3,7 @@ import type { CephPool } from '../../ceph/client.js';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { deletedKey } from './volume-record.js';
+import { deletedKey } from './metadata-keys.js';
 
 /**
  * Out of sight: marked as ours, then moved to RBD's trash. Ends an earlier move that was cut off, and clears an image whose

@@ -1,12 +1,13 @@
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageHeader } from '../../ceph/client.js';
-import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Volume, VolumePage } from '../backend.js';
 import { looksDerived } from '../object-name.js';
+import { formatPageToken, parsePageToken } from '../page-token.js';
+import { parseRecord } from '../volume-record.js';
 import type { ImagePools } from './image-pools.js';
 import { nodeContext } from './parameters.js';
-import { parseRecord, recordKey } from './volume-record.js';
+import { recordKey, recordPlace } from './metadata-keys.js';
 
 const directoryPage = 500;
 
@@ -32,12 +33,12 @@ export async function listVolumes(
   after: string,
   max: number,
 ): Promise<VolumePage> {
-  const start = after === '' ? undefined : parseToken(after);
+  const start = after === '' ? undefined : placeOf(after);
   const found: Found[] = [];
   for await (const volume of walk(ctx, pools, start)) {
     // One more than asked for tells whether there is another page.
     if (max > 0 && found.length === max)
-      return { volumes: found.map((one) => one.volume), next: formatToken(found.at(-1)) };
+      return { volumes: found.map((one) => one.volume), next: tokenAfter(found.at(-1)) };
     found.push(volume);
   }
   return { volumes: found.map((one) => one.volume), next: undefined };
@@ -99,26 +100,15 @@ function volumeOf(
   return {
     id: { backend: 'rbd', clusterId, pool: pool.name, namespace: pool.namespace, image },
     sizeBytes: header.sizeBytes,
-    context: nodeContext(parseRecord(text, image).parameters),
+    context: nodeContext(parseRecord(text, recordPlace(image)).parameters),
   };
 }
 
-function formatToken(last: Found | undefined): string | undefined {
-  if (last === undefined) return undefined;
-  const { clusterId, pool, image } = last.place;
-  return Buffer.from(JSON.stringify([clusterId, pool, image])).toString('base64url');
+function tokenAfter(last: Found | undefined): string | undefined {
+  return last === undefined ? undefined : formatPageToken([last.place.clusterId, last.place.pool, last.place.image]);
 }
 
-function parseToken(token: string): Place {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
-    if (Array.isArray(value) && value.length === 3) {
-      const [clusterId, pool, image] = value as unknown[];
-      if (typeof clusterId === 'string' && typeof pool === 'string' && typeof image === 'string')
-        return { clusterId, pool, image };
-    }
-  } catch {
-    // falls through to the one answer
-  }
-  throw new DriverError('ABORTED', 'starting_token is not one that ListVolumes gave out: start again without it');
+function placeOf(token: string): Place {
+  const [clusterId = '', pool = '', image = ''] = parsePageToken(token, 3);
+  return { clusterId, pool, image };
 }

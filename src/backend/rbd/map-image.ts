@@ -10,7 +10,7 @@ import { chooseMapper } from './choose-mapper.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
 import { imageSpec } from './rbd-program.js';
-import { formattedKey } from './volume-record.js';
+import { formattedKey } from './metadata-keys.js';
 
 export interface MapImageDependencies {
   readonly pools: ImagePools;

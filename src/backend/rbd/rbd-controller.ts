@@ -17,14 +17,16 @@ import type {
   VolumePage,
   VolumePlan,
 } from '../backend.js';
+import { TrashPurger } from '../trash-purger.js';
+import { parseRecord } from '../volume-record.js';
 import { planVolume } from './create-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
 import { ImagePools } from './image-pools.js';
+import { ImageTrash, type PoolPlace } from './image-trash.js';
 import { listVolumes } from './list-volumes.js';
 import { nodeContext, parseParameters } from './parameters.js';
-import { TrashPurger } from './trash-purger.js';
-import { parseRecord, recordKey } from './volume-record.js';
+import { recordKey, recordPlace } from './metadata-keys.js';
 
 export interface RbdControllerDependencies {
   readonly clusters: Clusters;
@@ -36,12 +38,16 @@ export interface RbdControllerDependencies {
 export class RbdController implements ControllerBackend<RbdVolumeId> {
   readonly kind = 'rbd';
   readonly #pools: ImagePools;
-  readonly #purger: TrashPurger;
+  readonly #purger: TrashPurger<PoolPlace>;
   readonly #log: Logger;
 
   constructor(deps: RbdControllerDependencies) {
     this.#pools = new ImagePools(deps.clusters, deps.ceph);
-    this.#purger = new TrashPurger({ pools: this.#pools, log: deps.log });
+    this.#purger = new TrashPurger<PoolPlace>({
+      open: async (ctx, place, credentials) => new ImageTrash((await this.#pools.open(ctx, place, credentials)).pool),
+      keyOf: ({ clusterId, pool, namespace }) => JSON.stringify([clusterId, pool, namespace]),
+      log: deps.log,
+    });
     this.#log = deps.log;
   }
 
@@ -89,7 +95,7 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
       return {
         id,
         sizeBytes: header.sizeBytes,
-        context: text === undefined ? {} : nodeContext(parseRecord(text, id.image).parameters),
+        context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.image)).parameters),
       };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;

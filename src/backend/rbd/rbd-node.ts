@@ -21,7 +21,7 @@ import { ImagePools } from './image-pools.js';
 import { mapImage, type StageTarget } from './map-image.js';
 import { isReadOnlyDevice, type Mapper, optionsFor } from './mapper.js';
 import { checkNodeParameters } from './parameters.js';
-import { formattedKey } from './volume-record.js';
+import { formattedKey } from './metadata-keys.js';
 
 /** The device of a staged block volume is bound to this file in the staging directory. */
 const deviceFile = 'device';

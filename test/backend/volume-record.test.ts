@@ -1,5 +1,8 @@
 import t from 'tap';
-import { firstDifference, parseRecord, recordOf } from '../../../src/backend/rbd/volume-record.js';
+import { recordPlace } from '../../src/backend/rbd/metadata-keys.js';
+import { firstDifference, parseRecord, recordOf } from '../../src/backend/volume-record.js';
+
+const place = recordPlace('csi-vol-1');
 
 t.test('a record keeps name and parameters, and of what the provisioner adds who it is for', (t) => {
   const record = recordOf('pvc-1', {
@@ -26,7 +29,7 @@ t.test('equal requests make equal text, in whatever order their parameters come'
 
 t.test('a record is read back as it was written, whatever its text', (t) => {
   const record = recordOf('🐙 "quoted" \\ name', { mkfsOptions: '-E "a=b"' });
-  t.strictSame(parseRecord(JSON.stringify(record), 'image'), record);
+  t.strictSame(parseRecord(JSON.stringify(record), place), record);
   t.end();
 });
 
@@ -43,7 +46,7 @@ for (const text of [
   '"text"',
 ]) {
   t.test(`the metadata ${text === '' ? 'without text' : text} is no record, and the image is named`, (t) => {
-    t.throws(() => parseRecord(text, 'csi-vol-1'), {
+    t.throws(() => parseRecord(text, place), {
       code: 'INTERNAL',
       message: /^the metadata \.cuttle\.volume of image csi-vol-1 is not what Cuttle wrote/,
     });

@@ -1,14 +1,7 @@
-import { DriverError } from '../../domain/errors.js';
-import type { StringMap } from '../backend.js';
+import { DriverError } from '../domain/errors.js';
+import type { StringMap } from './backend.js';
 
-/** Image metadata key of the volume's record; `rbd image-meta get IMAGE .cuttle.volume` shows it. */
-export const recordKey = '.cuttle.volume';
-/** Set once the image has been formatted by us: a blank look afterwards is damage, not a new image. */
-export const formattedKey = '.cuttle.formatted';
-/** Set before the image goes to the trash: only what carries it is purged by us. */
-export const deletedKey = '.cuttle.deleted';
-
-/** What must be remembered beside the image, kept on the image. */
+/** What must be remembered beside the volume, kept on the image or directory itself. */
 export interface VolumeRecord {
   readonly version: 1;
   /** The CO's name for the volume. */
@@ -17,13 +10,20 @@ export interface VolumeRecord {
   readonly parameters: StringMap;
   /** Who it is for, when the provisioner says so (--extra-create-metadata). */
   readonly labels: StringMap;
+  /** The size that was decided on when it was made, where the volume itself can be there without one. */
+  readonly sizeBytes?: string;
+}
+
+export interface RecordPlace {
+  readonly what: string;
+  readonly removal: string;
 }
 
 const labelPrefix = 'csi.storage.k8s.io/';
 const labelNames = ['pvc/name', 'pvc/namespace', 'pv/name'];
 
 /** Keys are sorted, so that equal requests make equal text. */
-export function recordOf(name: string, parameters: StringMap): VolumeRecord {
+export function recordOf(name: string, parameters: StringMap, sizeBytes?: bigint): VolumeRecord {
   const sorted = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     version: 1,
@@ -34,11 +34,15 @@ export function recordOf(name: string, parameters: StringMap): VolumeRecord {
         .filter(([key]) => labelNames.some((label) => key === labelPrefix + label))
         .map(([key, value]) => [key.slice(labelPrefix.length), value]),
     ),
+    ...(sizeBytes === undefined ? {} : { sizeBytes: sizeBytes.toString() }),
   };
 }
 
-/** @throws DriverError INTERNAL when somebody else has written there. */
-export function parseRecord(text: string, image: string): VolumeRecord {
+/**
+ * @param where what holds it and how it is removed, for the sentence
+ * @throws DriverError INTERNAL when somebody else has written there.
+ */
+export function parseRecord(text: string, where: RecordPlace): VolumeRecord {
   try {
     const record: unknown = JSON.parse(text);
     if (isRecord(record)) return record;
@@ -47,7 +51,7 @@ export function parseRecord(text: string, image: string): VolumeRecord {
   }
   throw new DriverError(
     'INTERNAL',
-    `the metadata ${recordKey} of image ${image} is not what Cuttle wrote: restore it, or remove it (rbd image-meta remove) to adopt the image as it is`,
+    `${where.what} is not what Cuttle wrote: restore it, or remove it (${where.removal}) to adopt the volume as it is`,
   );
 }
 

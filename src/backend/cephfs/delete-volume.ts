@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephFileSystem } from '../../ceph/client.js';
+import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import { isWithin, parentOf, trashName, trashPath } from './volume-paths.js';
+
+const hiddenMode = 0o700;
+
+/**
+ * Out of sight by one rename, whatever the directory holds.
+ * @returns the directory whose trash it lies in now; undefined when there was nothing.
+ */
+export async function hideDirectory(
+  ctx: CallContext,
+  fs: CephFileSystem,
+  id: CephfsVolumeId,
+  groupPath: string,
+): Promise<string | undefined> {
+  const [first, second] = trashHomes(fs, id, groupPath);
+  try {
+    return (await moveInto(ctx, fs, id.path, first)) ? first : undefined;
+  } catch (error) {
+    // The group has a quota of its own, and nothing can be renamed across it.
+    if (second === undefined || !isCephError(error, errno.EXDEV)) throw error;
+    return (await moveInto(ctx, fs, id.path, second)) ? second : undefined;
+  }
+}
+
+/** The group's trash is purged after a restart too; a directory that can't get there gets one beside it. */
+function trashHomes(fs: CephFileSystem, id: CephfsVolumeId, groupPath: string): [string, string?] {
+  const parent = parentOf(id.path);
+  if (!isWithin(groupPath, fs.root)) return [parent];
+  return parent === groupPath ? [groupPath] : [groupPath, parent];
+}
+
+async function moveInto(ctx: CallContext, fs: CephFileSystem, path: string, home: string): Promise<boolean> {
+  const target = `${trashPath(home)}/${trashName(path, randomBytes(8).toString('hex'))}`;
+  try {
+    await fs.rename(ctx, path, target);
+    return true;
+  } catch (error) {
+    if (!isCephError(error, errno.ENOENT)) throw error;
+  }
+  // The volume is gone, or there is no trash yet.
+  await fs.makeDirectories(ctx, trashPath(home), hiddenMode);
+  try {
+    await fs.rename(ctx, path, target);
+    return true;
+  } catch (error) {
+    if (isCephError(error, errno.ENOENT)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephClient, CephConnection, CephFileSystem } from '../../ceph/client.js';
+import { accessTo, type ClusterDefinition, type Clusters } from '../../ceph/clusters.js';
+import { DriverError } from '../../domain/errors.js';
+import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+import { mountRoots } from './volume-paths.js';
+
+/** A mounted file system with the way that led to it. */
+export interface OpenedFileSystem {
+  readonly cluster: ClusterDefinition;
+  readonly connection: CephConnection;
+  readonly fs: CephFileSystem;
+}
+
+/** File systems by volume id: connected with the request's credentials, else with the cluster's own. */
+export class FileSystems {
+  readonly #clusters: Clusters;
+  readonly #client: CephClient;
+
+  constructor(clusters: Clusters, client: CephClient) {
+    this.#clusters = clusters;
+    this.#client = client;
+  }
+
+  get clusters(): Clusters {
+    return this.#clusters;
+  }
+
+  /** @throws DriverError NOT_FOUND when the id names a cluster or file system that is not there. */
+  async open(
+    ctx: CallContext,
+    id: Pick<CephfsVolumeId, 'clusterId' | 'fsName' | 'path'>,
+    credentials: Credentials | undefined,
+  ): Promise<OpenedFileSystem> {
+    const cluster = this.#clusters.find(id.clusterId);
+    if (cluster === undefined) {
+      const known = this.#clusters.all().map((one) => `"${one.id}"`);
+      throw new DriverError(
+        'NOT_FOUND',
+        `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
+      );
+    }
+    const connection = await this.#client.connect(ctx, accessTo(cluster, credentials));
+    const roots = mountRoots(cluster.cephfs.groupPath, id.path);
+    return { cluster, connection, fs: await connection.fileSystem(ctx, id.fsName, roots) };
+  }
+
+  async connect(ctx: CallContext, clusterId: string): Promise<CephConnection> {
+    return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId)));
+  }
+}
+
+/** undefined instead of a CephError with ENOENT. */
+export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isCephError(error, errno.ENOENT)) return undefined;
+    throw error;
+  }
+}

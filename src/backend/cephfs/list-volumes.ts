@@ -1,0 +1,111 @@
+import type { CephFileSystem } from '../../ceph/client.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Volume, VolumePage } from '../backend.js';
+import { looksDerived } from '../object-name.js';
+import { formatPageToken, parsePageToken } from '../page-token.js';
+import { parseRecord } from '../volume-record.js';
+import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
+import { sizeOf } from './create-volume.js';
+import { type FileSystems, ifPresent } from './file-systems.js';
+import { nodeContext } from './parameters.js';
+
+/** Directories whose attributes are read at the same time. */
+const batch = 64;
+
+/** Where a page ends: everything up to and including this directory has been seen. */
+interface Place {
+  readonly clusterId: string;
+  readonly fsName: string;
+  readonly name: string;
+}
+
+interface Found {
+  readonly volume: Volume;
+  readonly place: Place;
+}
+
+/**
+ * The volumes that CreateVolume has made, in the order cluster, file system, directory, so that a page stays right while volumes
+ * come and go. Uses the clusters' own credentials.
+ */
+export async function listVolumes(
+  ctx: CallContext,
+  fileSystems: FileSystems,
+  after: string,
+  max: number,
+): Promise<VolumePage> {
+  const start = after === '' ? undefined : placeOf(after);
+  const found: Found[] = [];
+  for await (const volume of walk(ctx, fileSystems, start)) {
+    // One more than asked for tells whether there is another page.
+    if (max > 0 && found.length === max)
+      return { volumes: found.map((one) => one.volume), next: tokenAfter(found.at(-1)) };
+    found.push(volume);
+  }
+  return { volumes: found.map((one) => one.volume), next: undefined };
+}
+
+async function* walk(ctx: CallContext, fileSystems: FileSystems, start: Place | undefined): AsyncGenerator<Found> {
+  const clusters = [...fileSystems.clusters.all()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const cluster of clusters) {
+    if (start !== undefined && cluster.id < start.clusterId) continue;
+    const connection = await fileSystems.connect(ctx, cluster.id);
+    const names = (await connection.fileSystems(ctx)).map(({ name }) => name).sort();
+    for (const fsName of names) {
+      const here = start?.clusterId === cluster.id;
+      if (here && fsName < start.fsName) continue;
+      const group = { clusterId: cluster.id, fsName, path: cluster.cephfs.groupPath };
+      const { fs } = await fileSystems.open(ctx, group, undefined);
+      yield* walkGroup(ctx, fs, group, here && fsName === start.fsName ? start.name : '');
+    }
+  }
+}
+
+async function* walkGroup(
+  ctx: CallContext,
+  fs: CephFileSystem,
+  group: { readonly clusterId: string; readonly fsName: string; readonly path: string },
+  after: string,
+): AsyncGenerator<Found> {
+  // The order of a directory's entries is that of their hashes: all names are read, and sorted.
+  const entries = (await ifPresent(fs.list(ctx, group.path))) ?? [];
+  const names = entries
+    .filter(({ name, isDirectory }) => isDirectory && looksDerived(name) && name > after)
+    .map(({ name }) => name)
+    .sort();
+  for (let i = 0; i < names.length; i += batch) {
+    const part = names.slice(i, i + batch);
+    const volumes = await Promise.all(
+      part.map(async (name) => volumeOf(ctx, fs, { ...group, path: `${group.path}/${name}` })),
+    );
+    for (const [j, name] of part.entries()) {
+      const volume = volumes[j];
+      if (volume !== undefined) yield { volume, place: { clusterId: group.clusterId, fsName: group.fsName, name } };
+    }
+  }
+}
+
+/** undefined for a directory that is gone, or was made by somebody else. */
+async function volumeOf(
+  ctx: CallContext,
+  fs: CephFileSystem,
+  id: { readonly clusterId: string; readonly fsName: string; readonly path: string },
+): Promise<Volume | undefined> {
+  const attributes = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
+  const text = attributes?.get(recordAttribute);
+  if (text === undefined) return undefined;
+  return {
+    id: { backend: 'cephfs', ...id },
+    sizeBytes: sizeOf(attributes?.get(maxBytesAttribute)) ?? 0n,
+    context: nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
+  };
+}
+
+function tokenAfter(last: Found | undefined): string | undefined {
+  return last === undefined ? undefined : formatPageToken([last.place.clusterId, last.place.fsName, last.place.name]);
+}
+
+function placeOf(token: string): Place {
+  const [clusterId = '', fsName = '', name = ''] = parsePageToken(token, 3);
+  return { clusterId, fsName, name };
+}

@@ -1,0 +1,65 @@
+import { basename } from 'node:path/posix';
+import type { ClusterDefinition } from '../../ceph/clusters.js';
+import { DriverError } from '../../domain/errors.js';
+import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
+
+/** The driver's own directory beside the volumes of a group. */
+const hiddenName = '.cuttle';
+
+export function volumePath(cluster: ClusterDefinition, name: string): string {
+  return `${cluster.cephfs.groupPath}/${name}`;
+}
+
+/** Where deleted volumes of a group lie until they are purged; in the group, so that a key restricted to it reaches it. */
+export function trashPath(groupPath: string): string {
+  return `${join(groupPath, hiddenName)}/trash`;
+}
+
+/** Held by the controller that purges. */
+export function purgeLockPath(groupPath: string): string {
+  return `${join(groupPath, hiddenName)}/purge.lock`;
+}
+
+export function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+/**
+ * Directories that may be mounted to reach a volume, the widest first: everything is then reached by one mount; a key restricted
+ * to the group or to the volume gets the next.
+ */
+export function mountRoots(groupPath: string, path: string): string[] {
+  const roots = ['/', groupPath, parentOf(path), path];
+  return roots.filter((root, i) => roots.indexOf(root) === i && isWithin(path, root));
+}
+
+/** @throws DriverError FAILED_PRECONDITION for what would take other volumes along, or isn't a volume's own directory. */
+export function refuseUndeletable(id: CephfsVolumeId, groupPath: string): void {
+  const names = id.path.split('/');
+  const why = isWithin(groupPath, id.path)
+    ? `it holds ${groupPath}, where this driver keeps its volumes`
+    : names.includes(hiddenName)
+      ? `it lies in the driver's own directory ${hiddenName}`
+      : names.includes('.snap')
+        ? 'it is a snapshot'
+        : undefined;
+  if (why === undefined) return;
+  throw new DriverError(
+    'FAILED_PRECONDITION',
+    `volume ${formatVolumeId(id)} can't be deleted: ${why}; set persistentVolumeReclaimPolicy to Retain`,
+  );
+}
+
+/** A name in the trash that nothing else has. */
+export function trashName(path: string, unique: string): string {
+  return `${basename(path)}.${unique}`;
+}
+
+/** Is it this directory or one below? */
+export function isWithin(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
+}
+
+function join(directory: string, name: string): string {
+  return directory === '/' ? `/${name}` : `${directory}/${name}`;
+}
