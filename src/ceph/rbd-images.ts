@@ -1,54 +1,38 @@
 import type { CallContext } from '../platform/call-context.js';
-import { CephError, cephError, errno, isCephError } from './ceph-error.js';
+import { cephError, errno } from './ceph-error.js';
 import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
-import { imageOption, librbd } from './native/librbd.js';
-import { RbdDefaultsReader } from './rbd-defaults.js';
-import { buildImage, completeImage } from './rbd-image-build.js';
+import { librbd } from './native/librbd.js';
+import { ImageCreator } from './rbd-image-creator.js';
 import { deleteMetadata, isWatched, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
 import type { RunOptions } from './native-lane.js';
-import { checkPool, inPool, missingPool, type PoolHandle } from './pool-handle.js';
+import { inPool, type PoolHandle } from './pool-handle.js';
 
 /** RBD images of one pool and namespace. */
 export class RbdPoolImages implements RbdImages {
   readonly #handle: PoolHandle;
-  readonly #defaults: RbdDefaultsReader;
+  readonly #creator: ImageCreator;
 
   constructor(handle: PoolHandle) {
     this.#handle = handle;
-    this.#defaults = new RbdDefaultsReader(handle);
+    this.#creator = new ImageCreator(handle);
   }
 
   async create(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean> {
     const doing = `create image ${this.#spec(name)}`;
-    return this.#value(ctx, doing, async () => {
-      const plan = await this.#defaults.plan(image);
-      if (plan === undefined) return this.#createByLibrary(doing, name, image);
-      const outcome = await buildImage(this.#handle, name, plan).catch(async (error: unknown) => {
-        if (isCephError(error, errno.ENOENT)) throw await this.#missingPlace(doing, undefined);
-        throw error;
-      });
-      if (outcome === 'name taken') throw cephError(-errno.EEXIST, this.#handle.describe(doing));
-      return outcome === 'built';
-    });
+    return this.#value(ctx, doing, async () => this.#creator.create(doing, name, image));
   }
 
   async complete(ctx: CallContext, name: string, image: ImageCreation): Promise<boolean> {
     const doing = `complete image ${this.#spec(name)}`;
-    return this.#value(ctx, doing, async () => {
-      const plan = await this.#defaults.plan(image);
-      if (plan !== undefined)
-        return (await completeImage(this.#handle, name, await readImageId(this.#handle, name), plan)) === 'built';
-      await this.#clearUnfinished(doing, name);
-      return this.#createByLibrary(doing, name, image);
-    });
+    return this.#value(ctx, doing, async () => this.#creator.complete(doing, name, image));
   }
 
   async removeUnfinished(ctx: CallContext, name: string): Promise<void> {
     const doing = `remove what a create of image ${this.#spec(name)} has left`;
-    await this.#value(ctx, doing, async () => this.#clearUnfinished(doing, name));
+    await this.#value(ctx, doing, async () => this.#creator.clear(doing, name));
   }
 
   async id(ctx: CallContext, name: string): Promise<string> {
@@ -202,21 +186,6 @@ export class RbdPoolImages implements RbdImages {
     return inPool(this.#handle, ctx, doing, job, { work: mode === 'read' ? 'short' : 'writing' });
   }
 
-  /** What ENOENT means when an image is created: the pool, its namespace or the data pool. */
-  async #missingPlace(doing: string, dataPool: string | undefined): Promise<CephError> {
-    await checkPool(this.#handle);
-    const { clusterId, cluster, namespace, name } = this.#handle;
-    if (dataPool !== undefined && (await librados().poolLookup(cluster, dataPool)) < 0) {
-      return missingPool(clusterId, dataPool);
-    }
-    if (namespace === '') return cephError(-errno.ENOENT, this.#handle.describe(doing));
-    return new CephError(
-      'NOT_FOUND',
-      `can't ${doing} in cluster "${clusterId}": namespace "${namespace}" does not exist in pool "${name}": correct it or create it (rbd namespace create ${name}/${namespace})`,
-      errno.ENOENT,
-    );
-  }
-
   #check(returned: number, doing: string): void {
     if (returned < 0) throw cephError(returned, this.#handle.describe(doing));
   }
@@ -233,51 +202,6 @@ export class RbdPoolImages implements RbdImages {
     this.#check(await librados().poolName(this.#handle.cluster, id, name, name.length), doing);
     return name.toString('utf8', 0, name.indexOf(0));
   }
-
-  /** librbd answers ENOENT when the create was cut off before the directory's entry, and clears the name all the same. */
-  async #clearUnfinished(doing: string, name: string): Promise<void> {
-    const id = await readImageId(this.#handle, name).catch(ignoringAbsence);
-    const removed = await librbd().remove(this.#handle.io, name);
-    if (removed !== -errno.ENOENT) this.#check(removed, doing);
-    // Without a header, librbd doesn't look for an object map.
-    if (id !== undefined) await librados().remove(this.#handle.io, `rbd_object_map.${id}`);
-  }
-
-  async #createByLibrary(doing: string, name: string, image: ImageCreation): Promise<boolean> {
-    await this.#createImage(doing, name, image);
-    if (image.metadata === undefined) return true;
-    const { key, value } = image.metadata;
-    return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), key);
-  }
-
-  async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {
-    const options = creationOptions(image);
-    try {
-      const returned = await librbd().create(this.#handle.io, name, image.sizeBytes, options);
-      if (returned === -errno.ENOENT) throw await this.#missingPlace(doing, image.dataPool);
-      this.#check(returned, doing);
-    } finally {
-      librbd().destroyOptions.sync(options);
-    }
-  }
-}
-
-function ignoringAbsence(error: unknown): undefined {
-  if (!isCephError(error, errno.ENOENT)) throw error;
-}
-
-function creationOptions(image: ImageCreation): Pointer {
-  const rbd = librbd();
-  const out: PointerOut = [null];
-  rbd.createOptions.sync(out);
-  const options = written(out);
-  rbd.setOptionUint64.sync(options, imageOption.features, image.features);
-  if (image.order !== undefined) rbd.setOptionUint64.sync(options, imageOption.order, image.order);
-  if (image.stripeUnitBytes !== undefined)
-    rbd.setOptionUint64.sync(options, imageOption.stripeUnit, image.stripeUnitBytes);
-  if (image.stripeCount !== undefined) rbd.setOptionUint64.sync(options, imageOption.stripeCount, image.stripeCount);
-  if (image.dataPool !== undefined) rbd.setOptionString.sync(options, imageOption.dataPool, image.dataPool);
-  return options;
 }
 
 interface Rows {
