@@ -32,14 +32,6 @@ export interface CephfsSettings {
   readonly fuseMountOptions: string;
 }
 
-/** Ceph's own names: of the first file system, and where its volumes module keeps subvolumes. */
-export const defaultCephfsSettings: CephfsSettings = {
-  fsName: 'cephfs',
-  groupPath: '/volumes/csi',
-  kernelMountOptions: '',
-  fuseMountOptions: '',
-};
-
 /** The clusters that the driver knows now; a reload of the configuration replaces them all at once. */
 export class Clusters {
   #definitions: ReadonlyMap<string, ClusterDefinition>;

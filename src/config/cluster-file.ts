@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type ClusterDefinition, defaultCephfsSettings } from '../ceph/clusters.js';
+import type { CephfsSettings, ClusterDefinition } from '../ceph/clusters.js';
 import type { CephTimeouts } from '../ceph/client.js';
 import { cephxKeyObjection } from '../domain/cephx-key.js';
 import { DriverError } from '../domain/errors.js';
@@ -11,11 +11,21 @@ import { Secret } from '../platform/secret.js';
 /** Short enough that a monitor that is down is reported within the shortest deadline that sidecars use (10 s). */
 const defaultTimeouts: CephTimeouts = { connectMs: 8_000, monMs: 8_000, osdMs: 30_000 };
 
+/** Ceph's own names: of the first file system, and where its volumes module keeps subvolumes. */
+const defaultCephfsSettings: CephfsSettings = {
+  fsName: 'cephfs',
+  groupPath: '/volumes/csi',
+  kernelMountOptions: '',
+  fuseMountOptions: '',
+};
+
 const objectName = (what: string) =>
   z.string().refine(isObjectName, `is no ${what}: it can't be empty or hold / @ or control characters`);
 const absolutePath = z.string().startsWith('/', 'must be an absolute path');
 const directoryPath = z.string().refine(isDirectoryPath, 'must be an absolute path without . or .. or a / at its end');
-const fileName = z.string().refine(isFileName, "is no directory's name: it can't be empty, . or .., or hold / or control characters");
+const fileName = z
+  .string()
+  .refine(isFileName, "is no directory's name: it can't be empty, . or .., or hold / or control characters");
 const timeoutSeconds = z.number().int().min(1).max(600).optional();
 
 const clusterSchema = z

@@ -64,7 +64,7 @@ const driverNamePattern = /^(?=.{1,63}$)[A-Za-z]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 export function helpText(): string {
   const rows = Object.entries(optionHelp).map(([name, { value, text }]) => `  --${name} ${value}\n        ${text}`);
   return [
-    'cuttle: a CSI driver for Ceph (RBD images)',
+    'cuttle: a CSI driver for Ceph (RBD images and CephFS directories)',
     '',
     'Usage: cuttle serve [options]',
     '       cuttle --help | --version',

@@ -14,11 +14,21 @@ async function file(text: string): Promise<string> {
   return path;
 }
 
+const cephfs = { fsName: 'cephfs', groupPath: '/volumes/csi', kernelMountOptions: '', fuseMountOptions: '' };
 const timeouts = { connectMs: 8_000, monMs: 8_000, osdMs: 30_000 };
 
 t.test('a cluster needs an id and a place; the rest has defaults', async (t) => {
   t.strictSame(await readClusterFile(await file('clusters: [{ id: a, monitors: "10.0.0.1" }]')), [
-    { id: 'a', monitors: '10.0.0.1', user: 'admin', rbdNamespace: '', mapOptions: '', unmapOptions: '', timeouts },
+    {
+      id: 'a',
+      monitors: '10.0.0.1',
+      user: 'admin',
+      rbdNamespace: '',
+      mapOptions: '',
+      unmapOptions: '',
+      cephfs,
+      timeouts,
+    },
   ]);
 });
 
@@ -31,6 +41,7 @@ t.test('every field of the file arrives', async (t) => {
     user: kube
     keyFile: ${await file(`${key}\n`)}
     rbd: { namespace: team, mapOptions: 'nbd:try-netlink', unmapOptions: 'krbd:force' }
+    cephfs: { fsName: fs2, root: /, group: team, kernelMountOptions: 'ms_mode=crc', fuseMountOptions: 'debug' }
     timeouts: { connectSeconds: 1, monSeconds: 2, osdSeconds: 3 }
   - { id: b, cephConf: /b.conf, keyring: /b.keyring }
 `;
@@ -45,6 +56,7 @@ t.test('every field of the file arrives', async (t) => {
     rbdNamespace: 'team',
     mapOptions: 'nbd:try-netlink',
     unmapOptions: 'krbd:force',
+    cephfs: { fsName: 'fs2', groupPath: '/team', kernelMountOptions: 'ms_mode=crc', fuseMountOptions: 'debug' },
     timeouts: { connectMs: 1_000, monMs: 2_000, osdMs: 3_000 },
   });
   t.equal(credentials?.user, 'kube');
@@ -57,6 +69,21 @@ const bad: readonly [string, string, RegExp][] = [
   ['no YAML', 'clusters: [', /is no YAML/],
   ['nothing', '', /the file: /],
   ['a list', '- id: a', /the file: /],
+  [
+    'a root that climbs',
+    'clusters: [{ id: a, monitors: x, cephfs: { root: /a/../b } }]',
+    /cephfs\.root: must be an absolute path/,
+  ],
+  [
+    'a root that is relative',
+    'clusters: [{ id: a, monitors: x, cephfs: { root: a } }]',
+    /cephfs\.root: must be an absolute path/,
+  ],
+  [
+    'a group with a slash',
+    'clusters: [{ id: a, monitors: x, cephfs: { group: a/b } }]',
+    /cephfs\.group: is no directory's name/,
+  ],
   ['no clusters', 'clusters: []', /clusters: lists no cluster/],
   ['an unknown field at the top', 'clusters: [{ id: a, monitors: x }]\npools: []', /the file: .*pools/],
   ['an unknown field of a cluster', 'clusters: [{ id: a, monitors: x, colour: red }]', /clusters\.0: .*colour/],

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
+import { cephfsParameterNames, parseParameters as parseCephfs } from '../../src/backend/cephfs/parameters.js';
 import { nodeParameters, parseParameters, rbdParameterNames } from '../../src/backend/rbd/parameters.js';
 import { readClusterFile } from '../../src/config/cluster-file.js';
 import { helpText } from '../../src/config/options.js';
@@ -42,7 +43,8 @@ t.test('each default that --help gives stands in the row of its option', (t) => 
 });
 
 t.test('docs/configuration.md has every parameter of a StorageClass, and no other', (t) => {
-  t.strictSame(firstCells('StorageClass parameters').sort(), [...rbdParameterNames].sort());
+  t.strictSame(firstCells('StorageClass parameters for RBD').sort(), [...rbdParameterNames].sort());
+  t.strictSame(firstCells('StorageClass parameters for CephFS').sort(), [...cephfsParameterNames].sort());
   t.end();
 });
 
@@ -53,6 +55,9 @@ t.test('the documented defaults of the parameters are what an empty StorageClass
   const { pool, imageFeatures, volumeNamePrefix } = documented;
   if (pool === undefined || imageFeatures === undefined || volumeNamePrefix === undefined) throw new Error('missing');
   t.strictSame(parseParameters({ pool, imageFeatures, volumeNamePrefix }), parseParameters({}));
+  const { mode, namespaceIsolated } = documented;
+  if (mode === undefined || namespaceIsolated === undefined) throw new Error('missing');
+  t.strictSame(parseCephfs({ mode, namespaceIsolated, volumeNamePrefix }), parseCephfs({}));
   t.end();
 });
 
@@ -90,6 +95,8 @@ t.test('no field of the schema is missing on the page', (t) => {
 t.test('the StorageClass example is one that the driver takes', (t) => {
   const { parameters } = example('StorageClass parameters') as { parameters: Record<string, string> };
   t.match(parseParameters(parameters), { clusterId: 'default', pool: 'ssd' });
+  const cephfs = example('StorageClass parameters for CephFS') as { parameters: Record<string, string> };
+  t.match(parseCephfs(cephfs.parameters), { clusterId: 'default', fsName: 'cephfs' });
   t.end();
 });
 

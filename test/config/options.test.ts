@@ -15,7 +15,7 @@ t.test('every option has a default', (t) => {
     nodeId: hostname(),
     driverName: 'csi.cuttle.dev',
     configFile: undefined,
-    backends: ['rbd'],
+    backends: ['rbd', 'cephfs'],
     metricsAddress: undefined,
     runDir: '/run/cuttle',
     logLevel: 'info',

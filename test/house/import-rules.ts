@@ -52,7 +52,7 @@ const RULES: Readonly<Record<string, RoomRule>> = {
   backend: {
     rooms: { domain: 'value', platform: 'value' },
     packages: { uuid: 'value', leven: 'value' },
-    builtins: false,
+    builtins: true,
   },
   ...Object.fromEntries(BACKEND_KINDS.map((kind) => [`backend/${kind}`, backendKind])),
   ceph: {
