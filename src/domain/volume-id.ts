@@ -76,6 +76,8 @@ function parseCephfs(fields: readonly string[]): CephfsVolumeId | undefined {
   const [clusterId, fsName] = fields.map(decodeField);
   const names = fields[2]?.split('/').map(decodeField) ?? [];
   if (clusterId === undefined || fsName === undefined || names.includes(undefined)) return undefined;
+  // Judged name by name: an encoded slash is part of none.
+  if (names.some((name) => name?.includes('/') === true)) return undefined;
   const path = names.join('/');
   if (!isObjectName(clusterId) || !isObjectName(fsName) || !isDirectoryPath(path)) return undefined;
   return { backend: 'cephfs', clusterId, fsName, path };

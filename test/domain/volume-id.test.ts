@@ -1,5 +1,12 @@
 import t from 'tap';
-import { formatVolumeId, isObjectName, parseVolumeId, type RbdVolumeId } from '../../src/domain/volume-id.js';
+import {
+  type CephfsVolumeId,
+  formatVolumeId,
+  isDirectoryPath,
+  isObjectName,
+  parseVolumeId,
+  type RbdVolumeId,
+} from '../../src/domain/volume-id.js';
 
 const plain: RbdVolumeId = { backend: 'rbd', clusterId: 'default', pool: 'rbd', namespace: '', image: 'csi-vol-1' };
 
@@ -22,7 +29,51 @@ for (const [change, text] of texts) {
   });
 }
 
+const directory: CephfsVolumeId = { backend: 'cephfs', clusterId: 'default', fsName: 'cephfs', path: '/volumes/csi/a' };
+
+const directoryTexts: readonly [Partial<CephfsVolumeId>, string][] = [
+  [{}, 'cephfs:default:cephfs:/volumes/csi/a'],
+  [{ path: '/' }, 'cephfs:default:cephfs:/'],
+  [{ path: '/k8s_test' }, 'cephfs:default:cephfs:/k8s_test'],
+  [{ path: '/with blank/größe/..a' }, 'cephfs:default:cephfs:/with%20blank/gr%C3%B6%C3%9Fe/..a'],
+  [{ fsName: 'a:b', path: '/a@b:c%' }, 'cephfs:default:a%3Ab:/a%40b%3Ac%25'],
+];
+
+for (const [change, text] of directoryTexts) {
+  t.test(`a directory's id is written as ${text} and read back the same`, (t) => {
+    const id = { ...directory, ...change };
+    t.equal(formatVolumeId(id), text);
+    t.strictSame(parseVolumeId(text), id);
+    t.end();
+  });
+}
+
+t.test('a directory whose id would be too long is refused with what to shorten', (t) => {
+  t.throws(() => formatVolumeId({ ...directory, path: `/${'a'.repeat(120)}` }), {
+    code: 'INVALID_ARGUMENT',
+    message: /CSI allows 128: shorten clusterID "default", fsName "cephfs", the path/,
+  });
+  t.end();
+});
+
+t.test('a path has one spelling', (t) => {
+  for (const path of ['/', '/a', '/a/b', '/ ', '/..a']) t.ok(isDirectoryPath(path), path);
+  for (const path of ['', 'a', '//', '/a/', '/a//b', '/.', '/..', '/a/../b', '/a/.', '/a\n', '/a\0'])
+    t.notOk(isDirectoryPath(path), JSON.stringify(path));
+  t.end();
+});
+
 const refused: readonly [string, string][] = [
+  ['a directory by a relative path', 'cephfs:default:cephfs:volumes/a'],
+  ['a directory without a path', 'cephfs:default:cephfs:'],
+  ['a path that climbs', 'cephfs:default:cephfs:/a/../b'],
+  ['a path that climbs, encoded', 'cephfs:default:cephfs:/a/%2E%2E/b'],
+  ['a path with two slashes', 'cephfs:default:cephfs:/a//b'],
+  ['a path with a slash at the end', 'cephfs:default:cephfs:/a/'],
+  ['a path with an encoded slash', 'cephfs:default:cephfs:/a%2Fb'],
+  ['a directory without a file system', 'cephfs:default::/a'],
+  ['a directory without a cluster', 'cephfs::cephfs:/a'],
+  ['a directory with the fields of an image', 'cephfs:default:cephfs::/a'],
   ['nothing', ''],
   ['an id of csi-sanity', 'fake-vol-id'],
   ["ceph-csi's id", '0001-0009-rook-ceph-0000000000000001-89d4e8e4-7b1e-11ee-8f4a-0a580a800202'],
@@ -105,7 +156,7 @@ t.test('garbage never throws, and whatever is accepted is exactly what format wr
   let accepted = 0;
   for (let i = 0; i < 20_000; i++) {
     const parts = Array.from({ length: random(9) }, () => alphabet[random(alphabet.length)] ?? '');
-    const text = i % 2 === 0 ? parts.join('') : `rbd:a:b::${parts.join('')}`;
+    const text = i % 2 === 0 ? parts.join('') : `${i % 4 === 1 ? 'rbd:a:b::' : 'cephfs:a:b:/'}${parts.join('')}`;
     const id = parseVolumeId(text);
     if (id === undefined) continue;
     accepted++;
