@@ -14,6 +14,7 @@ import { Clusters } from './ceph/clusters.js';
 import type { CephClient } from './ceph/client.js';
 import { ConnectionPool } from './ceph/connection-pool.js';
 import { leaveProcess } from './ceph/native/leave-process.js';
+import { readPathAttribute } from './ceph/native/path-attribute.js';
 import { hostCluster, readClusterFile } from './config/cluster-file.js';
 import { helpText, parseCommand, type ServeOptions } from './config/options.js';
 import { watchClusters } from './config/watch-clusters.js';
@@ -151,7 +152,8 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   const formatter = new SafeFormatAndMount({ mounter, exec });
   const make = {
     rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }),
-    cephfs: () => new CephfsNode({ clusters, ceph, mounter, mounters: cephfsMounters }),
+    cephfs: () =>
+      new CephfsNode({ clusters, ceph, mounter, mounters: cephfsMounters, readAttribute: readPathAttribute }),
   } satisfies Record<BackendKind, () => NodeBackend>;
   return { mounter, backends: new Map(options.backends.map((kind) => [kind, make[kind]()])) };
 }

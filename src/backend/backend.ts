@@ -80,8 +80,17 @@ export interface NodeBackend<Id extends VolumeId = VolumeId> {
   unstage(ctx: CallContext, id: Id, stagingPath: string): Promise<void>;
   /** Does anything on this node still serve the volume's data? False when its daemon has died. */
   isServed(ctx: CallContext, id: Id): Promise<boolean>;
-  /** Is this the path where this very volume is staged? What it is attached as, or undefined. */
+  /** Is this the path where this very volume is staged, be it dead? What it is attached as, or undefined. */
   staged(ctx: CallContext, id: Id, stagingPath: string): Promise<StagedVolume | undefined>;
+  /** What the volume mounted at this path holds, for a backend whose statfs(2) counts more than the volume. */
+  inodes?(ctx: CallContext, id: Id, volumePath: string): Promise<InodeUsage | undefined>;
+}
+
+/** Files and directories. */
+export interface InodeUsage {
+  readonly used: bigint;
+  /** 0 = no limit. */
+  readonly total: bigint;
 }
 
 /** A volume at its staging path. */
@@ -89,6 +98,7 @@ export interface StagedVolume {
   readonly access: 'mount' | 'block';
   /** What publish binds: the staging directory, or the device file in it. */
   readonly source: string;
-  readonly device: string;
   readonly readOnly: boolean;
+  /** False when what served it has died: staging it again makes it work. */
+  readonly works: boolean;
 }

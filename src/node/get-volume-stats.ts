@@ -1,11 +1,12 @@
 import { stat, statfs } from 'node:fs/promises';
 import { deviceSizeBytes, mountPointOf, probePath } from 'mount-utils-ts';
+import type { InodeUsage } from '../backend/backend.js';
 import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
 import { withDeadline } from '../platform/deadline.js';
 import { backendOf, type NodeDependencies, type StatsInput } from './node-service.js';
 
-/** Bytes or inodes, as CSI's VolumeUsage has them. */
+/** Bytes or inodes, as CSI's VolumeUsage has them: a total of 0 says that there is no limit to tell. */
 export interface VolumeUsage {
   readonly unit: 'BYTES' | 'INODES';
   readonly total: bigint;
@@ -33,7 +34,8 @@ export async function getVolumeStats(
     );
   }
   // A file system whose device is gone goes on answering from memory.
-  const served = await backendOf(deps, id).isServed(ctx, id);
+  const backend = backendOf(deps, id);
+  const served = await backend.isServed(ctx, id);
   const state = served ? await probePath(volumePath, probeTimeoutMs) : 'corrupted';
   if (state !== 'present') {
     ctx.log.warn({ volumePath, state }, 'the mount does not answer');
@@ -55,6 +57,12 @@ export async function getVolumeStats(
       used: (fs.blocks - fs.bfree) * fs.bsize,
       available: fs.bavail * fs.bsize,
     },
-    { unit: 'INODES', total: fs.files, used: fs.files - fs.ffree, available: fs.ffree },
+    inodeUsage(await backend.inodes?.(ctx, id, volumePath), fs),
   ];
+}
+
+function inodeUsage(own: InodeUsage | undefined, fs: { files: bigint; ffree: bigint }): VolumeUsage {
+  if (own === undefined) return { unit: 'INODES', total: fs.files, used: fs.files - fs.ffree, available: fs.ffree };
+  const { used, total } = own;
+  return { unit: 'INODES', total, used, available: total > used ? total - used : 0n };
 }

@@ -1,10 +1,11 @@
 import type { MounterLike } from 'mount-utils-ts';
-import type { NodeBackend, StageInput } from '../backend/backend.js';
+import type { NodeBackend, StageInput, StringMap } from '../backend/backend.js';
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import { DriverError } from '../domain/errors.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
+import type { Credentials } from '../platform/credentials.js';
 import type { KeyedLock } from '../platform/keyed-lock.js';
 import { getVolumeStats, type VolumeUsage } from './get-volume-stats.js';
 import { publishVolume } from './publish-volume.js';
@@ -25,6 +26,9 @@ export interface PublishInput {
   readonly targetPath: string;
   readonly capability: VolumeCapability;
   readonly readOnly: boolean;
+  /** For a staged volume that has died and is staged anew: as in StageInput. */
+  readonly context: StringMap;
+  readonly credentials: Credentials | undefined;
 }
 
 export interface UnpublishInput {

@@ -8,6 +8,7 @@ import { formatVolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import { asDriverError } from '../platform/mount-failure.js';
 import { bindReadOnly, clearAside } from './bind-read-only.js';
+import { workingStage } from './working-stage.js';
 import { backendOf, type NodeDependencies, type PublishInput } from './node-service.js';
 
 const probeTimeoutMs = 3_000;
@@ -20,13 +21,7 @@ export async function publishVolume(ctx: CallContext, deps: NodeDependencies, in
   const backend = backendOf(deps, input.id);
   const fingerprint = JSON.stringify([input.targetPath, input.stagingPath, input.capability, input.readOnly]);
   await deps.lock.run(formatVolumeId(input.id), 'NodePublishVolume', fingerprint, async () => {
-    const staged = await backend.staged(ctx, input.id, input.stagingPath);
-    if (staged === undefined) {
-      throw new DriverError(
-        'FAILED_PRECONDITION',
-        `volume ${formatVolumeId(input.id)} is not staged at staging_target_path ${input.stagingPath}: call NodeStageVolume with that path first`,
-      );
-    }
+    const staged = await workingStage(ctx, backend, input);
     try {
       await publish(ctx, deps, input, staged);
     } catch (error) {

@@ -1,9 +1,12 @@
 import { stat } from 'node:fs/promises';
+import { probePath } from 'mount-utils-ts';
 import type { StageInput } from '../backend/backend.js';
 import { DriverError } from '../domain/errors.js';
 import { formatVolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import { backendOf, type NodeDependencies } from './node-service.js';
+
+const probeTimeoutMs = 3_000;
 
 /** @throws DriverError as CSI's NodeStageVolume Errors say; a path that is a file changes nothing. */
 export async function stageVolume(ctx: CallContext, deps: NodeDependencies, input: StageInput): Promise<void> {
@@ -16,6 +19,8 @@ export async function stageVolume(ctx: CallContext, deps: NodeDependencies, inpu
 }
 
 async function refuseFile(path: string): Promise<void> {
+  // What is mounted there may hang; the backend says what to do about it.
+  if ((await probePath(path, probeTimeoutMs)) !== 'present') return;
   const found = await stat(path).catch(() => undefined);
   if (found === undefined || found.isDirectory()) return;
   throw new DriverError(

@@ -19,12 +19,13 @@ async function staged(t: Test, change: Partial<StagedVolume> = {}) {
   const flags = change.readOnly === true ? ['ro'] : [];
   if (access === 'mount') await mounter.mount('/dev/fake0', source, 'ext4', flags);
   else await mounter.bindMount('/dev/fake0', source);
-  backend.stagedAt.set(stagingPath, { access, source, device: '/dev/fake0', readOnly: false, ...change });
+  backend.stagedAt.set(stagingPath, { access, source, readOnly: false, works: true, ...change });
   const target = (name: string) => join(root, 'pods', name);
   const publish = async (name: string, input: Partial<PublishInput> & { mode?: AccessMode } = {}) => {
     const { mode = 'SINGLE_NODE_MULTI_WRITER', ...rest } = input;
     const capability: VolumeCapability = { mode, access: access === 'mount' ? mountAccess : { type: 'block' } };
-    const base = { id, stagingPath, targetPath: target(name), capability, readOnly: false };
+    const request = { context: {}, credentials: undefined, readOnly: false };
+    const base = { id, stagingPath, targetPath: target(name), capability, ...request };
     await service.publishVolume(testContext(), { ...base, ...rest });
     return (await mounter.list()).find(({ mountPoint }) => mountPoint === target(name));
   };

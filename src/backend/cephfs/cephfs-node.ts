@@ -1,17 +1,24 @@
-import type { MounterLike } from 'mount-utils-ts';
-import type { CephClient } from '../../ceph/client.js';
-import type { Clusters } from '../../ceph/clusters.js';
+import { type MountInfo, mountPointOf, type PathState, probePath } from 'mount-utils-ts';
+import { isReaderOnly } from '../../domain/capability.js';
 import { DriverError } from '../../domain/errors.js';
-import type { CephfsVolumeId } from '../../domain/volume-id.js';
-import type { NodeBackend, StagedVolume } from '../backend.js';
-import type { CephfsMounter } from './mounter.js';
+import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import { withDeadline } from '../../platform/deadline.js';
+import { asDriverError } from '../../platform/mount-failure.js';
+import type { InodeUsage, NodeBackend, StagedVolume, StageInput } from '../backend.js';
+import { mountDirectory, type MountDirectoryDependencies } from './mount-directory.js';
+import type { CephfsMounter, MounterName } from './mounter.js';
+import { checkMountOptions, parseNodeParameters } from './node-parameters.js';
 
-export interface CephfsNodeDependencies {
-  readonly clusters: Clusters;
-  readonly ceph: CephClient;
-  readonly mounter: MounterLike;
-  /** In the order in which `auto` tries them. */
-  readonly mounters: readonly CephfsMounter[];
+const probeTimeoutMs = 3_000;
+const umountTimeoutMs = 10_000;
+const attributeTimeoutMs = 5_000;
+
+export type CephfsNodeDependencies = MountDirectoryDependencies;
+
+interface Found {
+  readonly entry: MountInfo;
+  readonly by: CephfsMounter;
 }
 
 /** CephFS directories behind the Node service. */
@@ -23,16 +30,147 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     this.#deps = deps;
   }
 
-  async stage(): Promise<void> {
-    return Promise.reject(new DriverError('UNIMPLEMENTED', `not built yet ${String(this.#deps.mounters.length)}`));
+  async stage(ctx: CallContext, input: StageInput<CephfsVolumeId>): Promise<void> {
+    const { id, stagingPath, capability, credentials } = input;
+    const { access, mode } = capability;
+    if (access.type === 'block') {
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `volume ${formatVolumeId(id)} is a CephFS directory and has no block device: use volumeMode Filesystem, or a StorageClass with backend "rbd"`,
+      );
+    }
+    const parameters = parseNodeParameters(input.context);
+    checkMountOptions('volume_capability.mount.mount_flags', access.mountFlags);
+    const flags = access.mountFlags.filter((flag) => flag !== 'ro' && flag !== 'rw');
+    const readOnly = isReaderOnly(mode) || access.mountFlags.includes('ro');
+    if (await this.#alreadyStaged(ctx, input, readOnly, parameters.mounter)) return;
+    try {
+      await mountDirectory(ctx, this.#deps, { id, target: stagingPath, readOnly, parameters, flags, credentials });
+    } catch (error) {
+      throw asDriverError(error);
+    }
   }
-  async unstage(): Promise<void> {
-    return Promise.resolve();
+
+  async unstage(ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<void> {
+    const table = await this.#deps.mounter.list();
+    const here = table.filter((entry) => entry.mountPoint === stagingPath && this.#mounterOf(entry, id) !== undefined);
+    // Binds, those of subdirectories too, have the device of the mount that they were made of.
+    const elsewhere = table.find(
+      (entry) => entry.mountPoint !== stagingPath && here.some((staged) => isSameDevice(staged, entry)),
+    );
+    if (elsewhere !== undefined) {
+      throw new DriverError(
+        'FAILED_PRECONDITION',
+        `volume ${formatVolumeId(id)} is still published at ${elsewhere.mountPoint}: unpublish it there, then unstage it`,
+      );
+    }
+    try {
+      await this.#unmount(id, stagingPath);
+    } catch (error) {
+      throw asDriverError(error);
+    }
+    // Also for a request that is repeated: what it has not waited for the first time may still be writing.
+    for (const mounter of this.#deps.mounters) await mounter.release(ctx, id);
   }
-  async isServed(): Promise<boolean> {
-    return Promise.resolve(false);
+
+  async isServed(_ctx: CallContext, id: CephfsVolumeId): Promise<boolean> {
+    for (const mounter of this.#deps.mounters) if (await mounter.isServed(id)) return true;
+    return false;
   }
-  async staged(): Promise<StagedVolume | undefined> {
-    return Promise.resolve(undefined);
+
+  async staged(_ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
+    const found = await this.#atPath(id, stagingPath);
+    if (found === undefined) return undefined;
+    const works = (await this.#probe(id, stagingPath)) === 'present';
+    return { access: 'mount', source: stagingPath, readOnly: isReadOnly(found.entry), works };
   }
+
+  /** statfs(2) counts the whole file system; the directory's own attributes count the volume (Ceph: "ceph.dir.rentries"). */
+  async inodes(_ctx: CallContext, _id: CephfsVolumeId, volumePath: string): Promise<InodeUsage | undefined> {
+    const read = async (name: string): Promise<bigint | undefined> => {
+      const attribute = this.#deps.readAttribute(volumePath, name);
+      const text = await withDeadline(attribute, attributeTimeoutMs, `reading ${name} of ${volumePath}`);
+      return text !== undefined && /^[0-9]+$/.test(text) ? BigInt(text) : undefined;
+    };
+    const used = await read('ceph.dir.rentries');
+    if (used === undefined) return undefined;
+    return { used, total: (await read('ceph.quota.max_files')) ?? 0n };
+  }
+
+  /** @throws DriverError when something else is at the path, or the volume is there in another way. */
+  async #alreadyStaged(
+    ctx: CallContext,
+    input: StageInput<CephfsVolumeId>,
+    readOnly: boolean,
+    wanted: MounterName,
+  ): Promise<boolean> {
+    const { id, stagingPath } = input;
+    const found = await this.#atPath(id, stagingPath);
+    if (found === undefined) {
+      await this.#refuseForeignMount(stagingPath);
+      return false;
+    }
+    const state = await this.#probe(id, stagingPath);
+    if (state !== 'present') {
+      ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead: staging anew');
+      await this.#unmount(id, stagingPath);
+      return false;
+    }
+    const asked = wanted === 'auto' ? found.by.kind : wanted;
+    if (isReadOnly(found.entry) === readOnly && found.by.kind === asked) return true;
+    throw new DriverError(
+      'ALREADY_EXISTS',
+      `volume ${formatVolumeId(id)} is staged at ${stagingPath} ${describe(isReadOnly(found.entry), found.by.kind)}, not ${describe(readOnly, asked)}: unstage it first`,
+    );
+  }
+
+  async #refuseForeignMount(stagingPath: string): Promise<void> {
+    const foreign = mountPointOf(stagingPath, await this.#deps.mounter.list());
+    if (foreign === undefined) return;
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `staging_target_path ${stagingPath} has ${foreign.source} (${foreign.fsType}) mounted, which is not this volume: unmount it, or use another path`,
+    );
+  }
+
+  /** A mount that hangs is alive: its MDS may be failing over, and pods go on when it is back. @throws DriverError UNAVAILABLE. */
+  async #probe(id: CephfsVolumeId, stagingPath: string): Promise<Exclude<PathState, 'hung'>> {
+    const state = await probePath(stagingPath, probeTimeoutMs);
+    if (state !== 'hung') return state;
+    throw new DriverError(
+      'UNAVAILABLE',
+      `volume ${formatVolumeId(id)} is mounted at ${stagingPath} and gave no answer within ${probeTimeoutMs} ms: is an MDS of file system "${id.fsName}" up (ceph fs status)? The request may be repeated`,
+    );
+  }
+
+  /** Every layer of the volume at the path. What serves it may be gone, and then only a lazy unmount doesn't wait for it. */
+  async #unmount(id: CephfsVolumeId, stagingPath: string): Promise<void> {
+    while ((await this.#atPath(id, stagingPath)) !== undefined) {
+      const state = await probePath(stagingPath, probeTimeoutMs);
+      if (state === 'present') await this.#deps.mounter.unmountWithForce(stagingPath, umountTimeoutMs);
+      else await this.#deps.mounter.unmountLazy(stagingPath);
+    }
+  }
+
+  async #atPath(id: CephfsVolumeId, stagingPath: string): Promise<Found | undefined> {
+    const entry = mountPointOf(stagingPath, await this.#deps.mounter.list());
+    const by = entry === undefined ? undefined : this.#mounterOf(entry, id);
+    return entry === undefined || by === undefined ? undefined : { entry, by };
+  }
+
+  #mounterOf(entry: MountInfo, id: CephfsVolumeId): CephfsMounter | undefined {
+    return this.#deps.mounters.find((mounter) => mounter.isVolume(entry, id));
+  }
+}
+
+function isSameDevice(a: MountInfo, b: MountInfo): boolean {
+  return a.major === b.major && a.minor === b.minor;
+}
+
+function isReadOnly(entry: MountInfo): boolean {
+  return entry.mountOptions.includes('ro') || entry.superOptions.includes('ro');
+}
+
+function describe(readOnly: boolean, mounter: string): string {
+  return `${readOnly ? 'read-only' : 'for writing'} by mounter "${mounter}"`;
 }

@@ -1,13 +1,28 @@
-import type { Exec, MounterLike } from 'mount-utils-ts';
+import { access, readFile } from 'node:fs/promises';
+import { release as kernelRelease } from 'node:os';
+import type { Exec, ExecResult, MounterLike, MountInfo } from 'mount-utils-ts';
 import { DriverError } from '../../domain/errors.js';
-import type { CephfsMounter } from './mounter.js';
+import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import { kernelMonitors, showsDirectory } from './kernel-source.js';
+import { keyInKeyrings } from './keyring.js';
+import type { CephfsMounter, MountRequest } from './mounter.js';
+
+/** The kernel gives up by itself after 60 s (`mount_timeout`). */
+const mountTimeoutSeconds = 20;
+const execTimeoutMs = 30_000;
 
 export interface KernelMounterDependencies {
   readonly exec: Exec;
   readonly mounter: MounterLike;
+  /** e.g. `6.1.0-28-amd64` */
+  readonly kernelRelease?: string;
+  readonly procFilesystems?: string;
+  /** Where mount(8) looks for its helper. */
+  readonly helpers?: readonly string[];
 }
 
-/** The kernel client (mount.ceph(8)). */
+/** The kernel client, by mount(8) and its helper mount.ceph(8). */
 export class KernelMounter implements CephfsMounter {
   readonly kind = 'kernel';
   readonly #deps: KernelMounterDependencies;
@@ -17,18 +32,93 @@ export class KernelMounter implements CephfsMounter {
   }
 
   async objection(): Promise<string | undefined> {
-    return Promise.resolve(this.#deps === undefined ? '' : 'not built yet');
+    const running = this.#deps.kernelRelease ?? kernelRelease();
+    if (!enforcesQuotas(running)) {
+      return `Linux ${running} does not enforce CephFS quotas, 4.17 and newer do: a volume could grow beyond its size and df would show the whole file system`;
+    }
+    if (!(await this.#knowsCeph())) return 'this kernel has no CephFS client (modprobe ceph fails)';
+    const helpers = this.#deps.helpers ?? ['/sbin/mount.ceph', '/usr/sbin/mount.ceph'];
+    if (!(await anyExists(helpers))) return 'the program mount.ceph is not installed (apt-get install ceph-common)';
+    return undefined;
   }
-  isVolume(): boolean {
-    return false;
+
+  isVolume(entry: MountInfo, id: CephfsVolumeId): boolean {
+    return showsDirectory(entry, id);
   }
-  async mount(): Promise<void> {
-    return Promise.reject(new DriverError('UNIMPLEMENTED', 'not built yet'));
+
+  async mount(ctx: CallContext, request: MountRequest): Promise<void> {
+    const { id, monitors, target } = request;
+    const asked = request.options.find((option) => option.startsWith('ms_mode='));
+    const addresses = kernelMonitors(monitors, asked !== undefined && asked !== 'ms_mode=legacy');
+    const key = request.key ?? (await keyInKeyrings(request.keyring ?? '', request.user));
+    const options = [
+      `name=${request.user}`,
+      ...(key === undefined ? [] : ['secretfile=/dev/stdin']),
+      `mds_namespace=${id.fsName}`,
+      `mount_timeout=${mountTimeoutSeconds}`,
+      ...(addresses.v2 && asked === undefined ? ['ms_mode=prefer-crc'] : []),
+      ...(request.readOnly ? ['ro'] : []),
+      ...request.options,
+    ];
+    const result = await this.#deps.exec(
+      'mount',
+      ['-t', 'ceph', '-o', options.join(','), '--', `${addresses.addresses}:${id.path}`, target],
+      {
+        signal: ctx.signal,
+        timeoutMs: execTimeoutMs,
+        ...(key === undefined ? {} : { stdin: key.reveal() }),
+      },
+    );
+    if (result.exitCode !== 0 || result.failure !== undefined) throw mountFailure(request, result);
   }
+
+  /** umount(2) has written everything; after a lazy one the kernel goes on by itself. */
   async release(): Promise<void> {
     return Promise.resolve();
   }
-  async isServed(): Promise<boolean> {
-    return Promise.resolve(false);
+
+  async isServed(id: CephfsVolumeId): Promise<boolean> {
+    return (await this.#deps.mounter.list()).some((entry) => this.isVolume(entry, id));
   }
+
+  async #knowsCeph(): Promise<boolean> {
+    const isListed = async () => {
+      const text = await readFile(this.#deps.procFilesystems ?? '/proc/filesystems', 'utf8').catch(() => '');
+      return /^\S*\tceph$/m.test(text);
+    };
+    if (await isListed()) return true;
+    return (await this.#deps.exec('modprobe', ['ceph'], { timeoutMs: 20_000 })).exitCode === 0;
+  }
+}
+
+/** The kernel client enforces quotas since 4.17 (Ceph documentation, "CephFS quotas", limitations). */
+function enforcesQuotas(running: string): boolean {
+  const [, major = 0, minor = 0] = (/^([0-9]+)\.([0-9]+)/.exec(running) ?? []).map(Number);
+  return major > 4 || (major === 4 && minor >= 17);
+}
+
+function mountFailure(request: MountRequest, result: ExecResult): DriverError {
+  const what = `mount -t ceph of ${formatVolumeId(request.id)} at ${request.target}`;
+  if (result.failure === 'timed-out' || result.failure === 'aborted') {
+    return new DriverError(
+      'UNAVAILABLE',
+      `${what} was ended (${result.failure}): do the monitors at ${request.monitors} and the MDS of file system "${request.id.fsName}" answer this node (ceph fs status)?`,
+    );
+  }
+  return new DriverError(
+    'INTERNAL',
+    `${what} failed (exit code ${String(result.exitCode)}; the kernel log, dmesg, may say why); it says: ${result.stderr.trim().slice(-400)}`,
+  );
+}
+
+async function anyExists(paths: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(
+    paths.map(async (path) =>
+      access(path).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
 }

@@ -6,8 +6,9 @@ import type { Credentials } from '../../platform/credentials.js';
 export const mounterKinds = ['kernel', 'fuse'] as const;
 export type MounterKind = (typeof mounterKinds)[number];
 
-/** Values of the StorageClass parameter `mounter`. */
+/** Values of the StorageClass parameter `mounter`; ceph-csi's names are the same. */
 export const mounters = ['auto', ...mounterKinds] as const;
+export type MounterName = (typeof mounters)[number];
 
 export interface MountRequest {
   readonly id: CephfsVolumeId;
@@ -19,6 +20,7 @@ export interface MountRequest {
   readonly user: string;
   /** undefined when the keyring that librados found serves the mounter as well. */
   readonly key: Credentials['key'] | undefined;
+  /** Files separated by commas. */
   readonly keyring: string | undefined;
   /** For this mounter, from the StorageClass (`kernelMountOptions`, `fuseMountOptions`) and the capability's mount flags. */
   readonly options: readonly string[];
@@ -31,9 +33,9 @@ export interface CephfsMounter {
   objection(): Promise<string | undefined>;
   /** Is this entry of the mount table the volume, mounted this way? Takes no process and no cluster. */
   isVolume(entry: MountInfo, id: CephfsVolumeId): boolean;
-  /** @throws DriverError */
+  /** Leaves nothing behind when it fails. @throws DriverError; its message need not say why: the exit code often doesn't. */
   mount(ctx: CallContext, request: MountRequest): Promise<void>;
-  /** Called after the last mount of the volume is gone: ends what served it, or waits until it has written everything. */
+  /** Called after a mount of the volume is gone: waits, within limits, until what served it has written everything. */
   release(ctx: CallContext, id: CephfsVolumeId): Promise<void>;
   /** Does what serves the volume's mounts still live? */
   isServed(id: CephfsVolumeId): Promise<boolean>;

@@ -36,6 +36,10 @@ export interface RbdNodeDependencies {
   readonly formatter: SafeFormatAndMount;
 }
 
+interface StagedImage extends Omit<StagedVolume, 'works'> {
+  readonly device: string;
+}
+
 /** RBD images behind the Node service. */
 export class RbdNode implements NodeBackend<RbdVolumeId> {
   readonly kind = 'rbd';
@@ -94,13 +98,15 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
     return (await this.#mappings(id)).length > 0;
   }
 
-  /** A device whose daemon has died counts as not staged: NodeStageVolume makes it work again. */
+  /** A device whose daemon has died does not work any more: NodeStageVolume makes another. */
   async staged(_ctx: CallContext, id: RbdVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const staged = await this.#atPath(id, stagingPath);
-    return staged !== undefined && (await this.#answers(id, staged)) ? staged : undefined;
+    if (staged === undefined) return undefined;
+    const { access, source, readOnly } = staged;
+    return { access, source, readOnly, works: await this.#answers(id, staged) };
   }
 
-  async #atPath(id: RbdVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
+  async #atPath(id: RbdVolumeId, stagingPath: string): Promise<StagedImage | undefined> {
     const table = await this.#deps.mounter.list();
     const block = mountPointOf(join(stagingPath, deviceFile), table);
     const mount = mountPointOf(stagingPath, table);
@@ -137,7 +143,7 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
     );
   }
 
-  async #answers(id: RbdVolumeId, staged: StagedVolume): Promise<boolean> {
+  async #answers(id: RbdVolumeId, staged: StagedImage): Promise<boolean> {
     return (await this.#mappings(id)).some((mapping) => mapping.device === staged.device);
   }
 

@@ -41,7 +41,15 @@ export function readPublish(request: csi.v1.NodePublishVolumeRequest): PublishIn
     );
   }
   const stagingPath = requirePath('staging_target_path', request.staging_target_path);
-  return { id: knownId(idText), stagingPath, targetPath, capability, readOnly: request.readonly };
+  return {
+    id: knownId(idText),
+    stagingPath,
+    targetPath,
+    capability,
+    readOnly: request.readonly,
+    context: readMap('volume_context', request.volume_context),
+    credentials: readCredentials(request.secrets),
+  };
 }
 
 export function readUnpublish(request: csi.v1.NodeUnpublishVolumeRequest): UnpublishInput {
@@ -61,6 +69,6 @@ function knownId(idText: string): VolumeId {
   if (id !== undefined) return id;
   throw new DriverError(
     'NOT_FOUND',
-    `volume_id "${idText}" is not one of Cuttle's, which look like rbd:<clusterID>:<pool>:<namespace>:<image>: correct it in the PersistentVolume`,
+    `volume_id "${idText}" is not one of Cuttle's, which look like rbd:<clusterID>:<pool>:<namespace>:<image> or cephfs:<clusterID>:<file system>:<path>: correct it in the PersistentVolume`,
   );
 }

@@ -1,0 +1,85 @@
+import { mkdir } from 'node:fs/promises';
+import type { MounterLike } from 'mount-utils-ts';
+import type { CephClient } from '../../ceph/client.js';
+import { accessTo, type ClusterDefinition, type Clusters } from '../../ceph/clusters.js';
+import { DriverError } from '../../domain/errors.js';
+import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+import { checkAccess } from './check-access.js';
+import { chooseMounter } from './choose-mounter.js';
+import { explainMountFailure } from './explain-mount-failure.js';
+import type { CephfsMounter } from './mounter.js';
+import type { NodeParameters } from './node-parameters.js';
+
+const umountTimeoutMs = 5_000;
+
+export interface MountDirectoryDependencies {
+  readonly clusters: Clusters;
+  readonly ceph: CephClient;
+  readonly mounter: MounterLike;
+  /** In the order in which `auto` tries them. */
+  readonly mounters: readonly CephfsMounter[];
+  /** getxattr(2): an extended attribute of a path on this node; undefined when there is none. */
+  readonly readAttribute: (path: string, name: string) => Promise<string | undefined>;
+}
+
+export interface DirectoryMount {
+  readonly id: CephfsVolumeId;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly parameters: NodeParameters;
+  /** Options for whichever mounter it is. */
+  readonly flags: readonly string[];
+  readonly credentials: Credentials | undefined;
+}
+
+/**
+ * Mounts the volume's directory at the target, where nothing is mounted, and sees that its user may use it.
+ * @throws DriverError NOT_FOUND (file system or directory), PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, FAILED_PRECONDITION.
+ */
+export async function mountDirectory(
+  ctx: CallContext,
+  deps: MountDirectoryDependencies,
+  request: DirectoryMount,
+): Promise<void> {
+  const { id, target, readOnly, parameters } = request;
+  const access = accessTo(clusterOf(deps.clusters, id), request.credentials);
+  // A wrong key and a monitor that is down show here already, with an errno.
+  const connection = await deps.ceph.connect(ctx, access);
+  const mounter = await chooseMounter(ctx, deps.mounters, parameters.mounter);
+  await mkdir(target, { recursive: true, mode: 0o750 });
+  try {
+    await mounter.mount(ctx, {
+      id,
+      target,
+      readOnly,
+      monitors: connection.monitors,
+      user: access.user,
+      key: access.key,
+      keyring: access.key === undefined ? connection.keyring : undefined,
+      options: [...parameters.options[mounter.kind], ...request.flags],
+    });
+  } catch (error) {
+    // What the mounter is sure of needs no second opinion.
+    if (!(error instanceof DriverError && error.code === 'INTERNAL')) throw error;
+    throw await explainMountFailure(ctx, connection, id, error);
+  }
+  try {
+    await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute: deps.readAttribute });
+  } catch (error) {
+    await deps.mounter.unmountWithForce(target, umountTimeoutMs);
+    await mounter.release(ctx, id);
+    throw error;
+  }
+}
+
+function clusterOf(clusters: Clusters, id: CephfsVolumeId): ClusterDefinition {
+  const cluster = clusters.find(id.clusterId);
+  if (cluster !== undefined) return cluster;
+  const known = clusters.all().map((one) => `"${one.id}"`);
+  throw new DriverError(
+    'NOT_FOUND',
+    `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
+  );
+}

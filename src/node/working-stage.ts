@@ -1,0 +1,40 @@
+import type { NodeBackend, StagedVolume } from '../backend/backend.js';
+import { DriverError } from '../domain/errors.js';
+import { formatVolumeId } from '../domain/volume-id.js';
+import type { CallContext } from '../platform/call-context.js';
+import type { PublishInput } from './node-service.js';
+
+/**
+ * The staged volume that a publish binds. One whose daemon or client has died is staged anew first, with what the request has and
+ * else with the cluster's own credentials: after a node's trouble nobody but NodePublishVolume may be called again.
+ * @throws DriverError FAILED_PRECONDITION (not staged at the path; dead, and can't be staged anew).
+ */
+export async function workingStage(ctx: CallContext, backend: NodeBackend, input: PublishInput): Promise<StagedVolume> {
+  const { id, stagingPath, capability, context, credentials } = input;
+  const staged = await backend.staged(ctx, id, stagingPath);
+  if (staged?.works === true) return staged;
+  const volume = `volume ${formatVolumeId(id)}`;
+  if (staged === undefined) {
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `${volume} is not staged at staging_target_path ${stagingPath}: call NodeStageVolume with that path first`,
+    );
+  }
+  ctx.log.warn({ stagingPath }, 'what served the staged volume has died: staging it anew for this publish');
+  try {
+    await backend.stage(ctx, { id, stagingPath, capability, context, credentials });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `${volume} is staged at ${stagingPath} but what served it has died, and staging it anew failed: ${why}; unpublish it everywhere, then repeat NodeStageVolume`,
+      { cause: error },
+    );
+  }
+  const healed = await backend.staged(ctx, id, stagingPath);
+  if (healed?.works === true) return healed;
+  throw new DriverError(
+    'FAILED_PRECONDITION',
+    `${volume} was staged anew at ${stagingPath} and died again: look at the driver's log, then repeat NodeStageVolume`,
+  );
+}
