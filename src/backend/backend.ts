@@ -37,6 +37,12 @@ export interface Capacity {
   readonly minimumVolumeBytes: bigint;
 }
 
+export interface GrownVolume {
+  readonly sizeBytes: bigint;
+  /** Whether nodes that have it staged must be told (NodeExpandVolume). */
+  readonly needsNode: boolean;
+}
+
 export interface VolumePage {
   readonly volumes: readonly Volume[];
   /** Where the next page starts; undefined at the end. */
@@ -50,6 +56,16 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   planVolume(input: CreateVolumeInput): VolumePlan;
   /** Idempotent. @throws DriverError FAILED_PRECONDITION when the volume is in use. */
   deleteVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<void>;
+  /**
+   * Grows the volume, which may be in use. Idempotent: one that is large enough stays as it is.
+   * @throws DriverError NOT_FOUND, OUT_OF_RANGE.
+   */
+  expandVolume(
+    ctx: CallContext,
+    id: Id,
+    range: CapacityRange,
+    credentials: Credentials | undefined,
+  ): Promise<GrownVolume>;
   /** undefined when there is no such volume. */
   findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<Volume | undefined>;
   /** Why a volume can't be used this way; undefined when it can. */

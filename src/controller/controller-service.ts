@@ -2,18 +2,21 @@ import type {
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  GrownVolume,
   StringMap,
   Volume,
   VolumePage,
 } from '../backend/backend.js';
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
+import type { CapacityRange } from '../domain/capacity.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
 import type { KeyedLock } from '../platform/keyed-lock.js';
 import { createVolume } from './create-volume.js';
 import { deleteVolume } from './delete-volume.js';
+import { expandVolume } from './expand-volume.js';
 import { getCapacity } from './get-capacity.js';
 import { listVolumes } from './list-volumes.js';
 import { validateVolumeCapabilities } from './validate-volume-capabilities.js';
@@ -21,6 +24,13 @@ import { validateVolumeCapabilities } from './validate-volume-capabilities.js';
 export interface DeleteVolumeInput {
   /** undefined for an id that Cuttle can't have given out. */
   readonly id: VolumeId | undefined;
+  readonly credentials: Credentials | undefined;
+}
+
+export interface ExpandVolumeInput {
+  readonly id: VolumeId | undefined;
+  readonly idText: string;
+  readonly range: CapacityRange;
   readonly credentials: Credentials | undefined;
 }
 
@@ -47,6 +57,7 @@ export interface ListVolumesInput {
 export interface ControllerService {
   createVolume(ctx: CallContext, input: CreateVolumeInput): Promise<Volume>;
   deleteVolume(ctx: CallContext, input: DeleteVolumeInput): Promise<void>;
+  expandVolume(ctx: CallContext, input: ExpandVolumeInput): Promise<GrownVolume>;
   /** The reason why the volume can't be used in all of these ways; undefined when it can. */
   validateVolumeCapabilities(ctx: CallContext, input: ValidateInput): Promise<string | undefined>;
   getCapacity(ctx: CallContext, input: GetCapacityInput): Promise<Capacity>;
@@ -62,6 +73,7 @@ export function controllerService(deps: ControllerDependencies): ControllerServi
   return {
     createVolume: async (ctx, input) => createVolume(ctx, deps, input),
     deleteVolume: async (ctx, input) => deleteVolume(ctx, deps, input),
+    expandVolume: async (ctx, input) => expandVolume(ctx, deps, input),
     validateVolumeCapabilities: async (ctx, input) => validateVolumeCapabilities(ctx, deps, input),
     getCapacity: async (ctx, input) => getCapacity(ctx, deps, input),
     listVolumes: async (ctx, input) => listVolumes(ctx, deps, input),

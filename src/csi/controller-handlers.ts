@@ -7,6 +7,7 @@ import type { RpcHandler } from './rpc.js';
 import {
   readCreateVolume,
   readDeleteVolume,
+  readExpandVolume,
   readGetCapacity,
   readListVolumes,
   readValidate,
@@ -15,7 +16,13 @@ import {
 const { Type } = csi.v1.ControllerServiceCapability.RPC;
 
 /** What the driver can do today; csi-sanity tests each of them. */
-const capabilities = [Type.CREATE_DELETE_VOLUME, Type.LIST_VOLUMES, Type.GET_CAPACITY, Type.SINGLE_NODE_MULTI_WRITER];
+const capabilities = [
+  Type.CREATE_DELETE_VOLUME,
+  Type.LIST_VOLUMES,
+  Type.GET_CAPACITY,
+  Type.EXPAND_VOLUME,
+  Type.SINGLE_NODE_MULTI_WRITER,
+];
 
 /** Messages to domain inputs and back; nothing else happens here. */
 export function controllerHandlers(service: ControllerService): Record<string, RpcHandler> {
@@ -28,6 +35,14 @@ export function controllerHandlers(service: ControllerService): Record<string, R
     DeleteVolume: async (ctx, request) => {
       await service.deleteVolume(ctx, readDeleteVolume(request as csi.v1.DeleteVolumeRequest));
       return new csi.v1.DeleteVolumeResponse();
+    },
+
+    ControllerExpandVolume: async (ctx, request) => {
+      const grown = await service.expandVolume(ctx, readExpandVolume(request as csi.v1.ControllerExpandVolumeRequest));
+      return new csi.v1.ControllerExpandVolumeResponse({
+        capacity_bytes: grown.sizeBytes.toString(),
+        node_expansion_required: grown.needsNode,
+      });
     },
 
     ValidateVolumeCapabilities: async (ctx, request) => {

@@ -22,6 +22,11 @@ export function identityHandlers(options: IdentityOptions): Record<string, RpcHa
             new csi.v1.PluginCapability({
               service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }),
             }),
+            new csi.v1.PluginCapability({
+              volume_expansion: new csi.v1.PluginCapability.VolumeExpansion({
+                type: csi.v1.PluginCapability.VolumeExpansion.Type.ONLINE,
+              }),
+            }),
           ],
         }),
       ),

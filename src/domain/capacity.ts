@@ -40,6 +40,21 @@ export function chooseSize(range: CapacityRange | undefined): bigint {
   );
 }
 
+/**
+ * The size to grow a volume to; its own size when that is enough already. Volumes never shrink.
+ * @throws DriverError INVALID_ARGUMENT (a range that makes no sense) or OUT_OF_RANGE (a size that can't be had).
+ */
+export function growSize(currentBytes: bigint, range: CapacityRange): bigint {
+  checkRange(range);
+  const { requiredBytes, limitBytes } = range;
+  if (requiredBytes > currentBytes) return chooseSize(range);
+  if (limitBytes === 0n || currentBytes <= limitBytes) return currentBytes;
+  throw new DriverError(
+    'OUT_OF_RANGE',
+    `capacity_range.limit_bytes ${limitBytes.toString()} is below the volume's ${currentBytes.toString()} bytes, and volumes don't shrink: raise the limit`,
+  );
+}
+
 /** Does a volume of this size satisfy the range? An absent range is satisfied by any size. */
 export function sizeFits(sizeBytes: bigint, range: CapacityRange | undefined): boolean {
   if (range === undefined) return true;

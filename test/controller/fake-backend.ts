@@ -48,6 +48,12 @@ export class FakeController implements ControllerBackend {
   findVolume: ControllerBackend['findVolume'] = async (_ctx, id) =>
     Promise.resolve(this.volumes.get(formatVolumeId(id)));
 
+  expandVolume: ControllerBackend['expandVolume'] = async (_ctx, id, range) => {
+    this.calls.push(`expand ${imageOf(id)}`);
+    await this.beforeWork();
+    return { sizeBytes: range.requiredBytes, needsNode: true };
+  };
+
   objection: ControllerBackend['objection'] = ({ access }) =>
     access.type === 'mount' && access.fsType === 'ntfs' ? 'fs_type "ntfs" is not supported' : undefined;
 

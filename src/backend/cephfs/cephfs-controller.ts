@@ -2,7 +2,7 @@ import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import type { VolumeCapability } from '../../domain/capability.js';
-import { maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
+import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -12,6 +12,7 @@ import type {
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  GrownVolume,
   StringMap,
   Volume,
   VolumePage,
@@ -22,6 +23,7 @@ import { parseRecord } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { availableBytes } from './capacity.js';
 import { planVolume, sizeOf } from './create-volume.js';
+import { growQuota } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
 import { FileSystems, ifPresent } from './file-systems.js';
@@ -110,6 +112,16 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
     }
+  }
+
+  async expandVolume(
+    ctx: CallContext,
+    id: CephfsVolumeId,
+    range: CapacityRange,
+    credentials: Credentials | undefined,
+  ): Promise<GrownVolume> {
+    const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+    return { sizeBytes: await growQuota(ctx, fs, id, range), needsNode: false };
   }
 
   objection({ access }: VolumeCapability): string | undefined {

@@ -48,8 +48,8 @@ export function planVolume(fileSystems: FileSystems, input: CreateVolumeInput): 
   return { id, create: async (ctx) => create(ctx, fileSystems, request) };
 }
 
-/** A multiple of 4 MiB where the range allows one. */
-function quotaFor(range: CapacityRange | undefined): bigint {
+/** The quota for a range: a multiple of 4 MiB where the range allows one. @throws as chooseSize(). */
+export function quotaFor(range: CapacityRange | undefined): bigint {
   const sizeBytes = chooseSize(range);
   const whole = ((sizeBytes + quotaUnitBytes - 1n) / quotaUnitBytes) * quotaUnitBytes;
   return sizeFits(whole, range) ? whole : sizeBytes;

@@ -3,7 +3,7 @@ import { isFileName, isObjectName } from '../../domain/volume-id.js';
 import type { StringMap } from '../backend.js';
 import { defaultVolumeNamePrefix } from '../object-name.js';
 import { refuseUnknownParameters } from '../parameters.js';
-import { checkNodeParameters, nodeParameters } from './node-parameters.js';
+import { nodeParameters, parseNodeParameters } from './node-parameters.js';
 
 /** What a StorageClass says about CephFS volumes, checked. */
 export interface CephfsParameters {
@@ -43,7 +43,7 @@ const maxOwnerId = 2 ** 32 - 2; // chown(2): -1 means "leave it"
 /** @throws DriverError INVALID_ARGUMENT naming the parameter and what it may be. */
 export function parseParameters(parameters: StringMap): CephfsParameters {
   refuseUnknownParameters(parameters, cephfsParameterNames);
-  checkNodeParameters(parameters);
+  parseNodeParameters(parameters);
   return {
     clusterId: parameters.clusterID ?? '',
     fsName: objectName(parameters, 'fsName', 'file system name'),

@@ -2,7 +2,7 @@ import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
-import { maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
+import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -12,6 +12,7 @@ import type {
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  GrownVolume,
   StringMap,
   Volume,
   VolumePage,
@@ -20,6 +21,7 @@ import type {
 import { TrashPurger } from '../trash-purger.js';
 import { parseRecord } from '../volume-record.js';
 import { planVolume } from './create-volume.js';
+import { growImage } from './expand-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
 import { ImagePools } from './image-pools.js';
@@ -101,6 +103,16 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
     }
+  }
+
+  async expandVolume(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    range: CapacityRange,
+    credentials: Credentials | undefined,
+  ): Promise<GrownVolume> {
+    const { pool } = await this.#pools.open(ctx, id, credentials);
+    return { sizeBytes: await growImage(ctx, pool, id, range), needsNode: true };
   }
 
   objection(capability: VolumeCapability): string | undefined {

@@ -1,6 +1,7 @@
 import type { CreateVolumeInput } from '../../backend/backend.js';
 import type {
   DeleteVolumeInput,
+  ExpandVolumeInput,
   GetCapacityInput,
   ListVolumesInput,
   ValidateInput,
@@ -35,6 +36,14 @@ export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVol
 
 export function readDeleteVolume(request: csi.v1.DeleteVolumeRequest): DeleteVolumeInput {
   return { id: parseVolumeId(requireId(request.volume_id)), credentials: readCredentials(request.secrets) };
+}
+
+export function readExpandVolume(request: csi.v1.ControllerExpandVolumeRequest): ExpandVolumeInput {
+  const idText = requireId(request.volume_id);
+  const range = readRange(request.capacity_range);
+  if (range === undefined)
+    throw invalid('capacity_range is missing: say by required_bytes how large the volume is to be');
+  return { idText, id: parseVolumeId(idText), range, credentials: readCredentials(request.secrets) };
 }
 
 export function readValidate(request: csi.v1.ValidateVolumeCapabilitiesRequest): ValidateInput {
