@@ -15,7 +15,7 @@ export async function expandVolume(
   if (id === undefined) throw new DriverError('NOT_FOUND', `volume "${input.idText}" does not exist`);
   const backend = backendForId(deps.backends, id);
   const fingerprint = [range.requiredBytes, range.limitBytes].join();
-  return deps.lock.run(`grow ${formatVolumeId(id)}`, 'ControllerExpandVolume', fingerprint, async () =>
+  return deps.lock.run(formatVolumeId(id), 'ControllerExpandVolume', fingerprint, async () =>
     backend.expandVolume(ctx, id, range, credentials),
   );
 }

@@ -13,10 +13,17 @@ const ERRORS_LEFT = 4;
  * when it is mounted, and fsck.xfs(8) does nothing). The device must not be mounted. A missing fsck is passed over.
  * Not abortable. Throws MountError: HasFilesystemErrors when errors are left, Unknown when fsck itself failed.
  */
-export async function checkFileSystem(exec: Exec, device: string, fsType: string): Promise<void> {
+export async function checkFileSystem(
+  exec: Exec,
+  device: string,
+  fsType: string,
+  when: 'unless it is clean' | 'even if it is clean' = 'unless it is clean',
+): Promise<void> {
   if (!/^ext[234]$/.test(fsType)) return;
   const program = `fsck.${fsType}`;
-  const result = await exec(program, ['-p', device], { timeoutMs: CHECK_TIMEOUT_MS });
+  const result = await exec(program, [...(when === 'even if it is clean' ? ['-f'] : []), '-p', device], {
+    timeoutMs: CHECK_TIMEOUT_MS,
+  });
   if (result.failure === 'not-found') return;
   const code = result.failure === undefined ? result.exitCode : null;
   if (code !== null && (code & ~HARMLESS) === 0) return;

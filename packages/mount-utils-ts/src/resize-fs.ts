@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { deviceSizeBytes } from './device-number.js';
+import { checkFileSystem } from './check-file-system.js';
 import { describeFormat, probeDiskFormat } from './disk-format.js';
-import { DEFAULT_TIMEOUT_MS, succeeded, type Exec, type ExecResult, type MountContext } from './exec.js';
+import { succeeded, type Exec, type ExecResult, type MountContext } from './exec.js';
 import { MountError, programError } from './mount-error.js';
 
 /** Growing a large ext4 initialises many block groups, and must not be stopped halfway. */
@@ -16,11 +16,6 @@ export interface ResizeFsDependencies {
   statusPath?: string | undefined;
 }
 
-interface FileSystemSize {
-  blockSizeBytes: bigint;
-  blocks: bigint;
-}
-
 /** Grows ext2/3/4 and xfs to the size of their device. It never shrinks. */
 export class ResizeFs {
   readonly #exec: Exec;
@@ -29,17 +24,6 @@ export class ResizeFs {
   constructor(deps: ResizeFsDependencies) {
     this.#exec = deps.exec;
     this.#statusPath = deps.statusPath ?? '/proc/self/status';
-  }
-
-  /**
-   * True when the device is larger than its file system by a block or more. Exact counts are asked of the file system
-   * (`dumpe2fs -h`, `xfs_io -c statfs`), for statfs(2) leaves out its metadata. ext4 may leave a last group that is too
-   * small unused; resize then does nothing, so a true that repeats itself does no harm.
-   */
-  async needResize(device: string, mountPath: string): Promise<boolean> {
-    const fsType = await this.#fsTypeOf(device);
-    const size = fsType === 'xfs' ? await this.#xfsSize(mountPath) : await this.#extSize(device);
-    return (await deviceSizeBytes(device)) - size.blocks * size.blockSizeBytes >= size.blockSizeBytes;
   }
 
   /**
@@ -71,17 +55,6 @@ export class ResizeFs {
     );
   }
 
-  async #extSize(device: string): Promise<FileSystemSize> {
-    const result = await this.#exec('dumpe2fs', ['-h', device], { timeoutMs: DEFAULT_TIMEOUT_MS });
-    return sizeOf(result, 'dumpe2fs', device, /^Block size:\s+(\d+)$/m, /^Block count:\s+(\d+)$/m);
-  }
-
-  async #xfsSize(mountPath: string): Promise<FileSystemSize> {
-    const args = ['-r', '-c', 'statfs', mountPath];
-    const result = await this.#exec('xfs_io', args, { timeoutMs: DEFAULT_TIMEOUT_MS });
-    return sizeOf(result, 'xfs_io', mountPath, /^geom\.bsize = (\d+)$/m, /^geom\.datablocks = (\d+)$/m);
-  }
-
   async #adviceForExt(result: ExecResult): Promise<string | undefined> {
     const refused = result.stderr.includes('Permission denied');
     if (!refused && (await this.#hasSysResource())) return undefined;
@@ -99,17 +72,18 @@ export class ResizeFs {
   }
 }
 
-function sizeOf(result: ExecResult, program: string, subject: string, size: RegExp, count: RegExp): FileSystemSize {
-  const blockSizeBytes = size.exec(result.stdout)?.[1];
-  const blocks = count.exec(result.stdout)?.[1];
-  if (succeeded(result) && blockSizeBytes !== undefined && blocks !== undefined) {
-    return { blockSizeBytes: BigInt(blockSizeBytes), blocks: BigInt(blocks) };
-  }
+/**
+ * Grows an ext2/3/4 that is not mounted, after the full check that resize2fs(8) wants before. Runs to its end.
+ * Throws MountError: HasFilesystemErrors when the check found what it can't repair by itself; nothing was grown then.
+ */
+export async function growUnmounted(exec: Exec, device: string, fsType: string): Promise<void> {
+  await checkFileSystem(exec, device, fsType, 'even if it is clean');
+  const result = await exec('resize2fs', [device], { timeoutMs: RESIZE_TIMEOUT_MS });
+  if (succeeded(result)) return;
   throw programError({
     kind: 'Unknown',
-    what: `cannot tell the size of the file system of ${subject}`,
-    program,
+    what: `could not grow the ${fsType} file system on ${device}`,
+    program: 'resize2fs',
     result,
-    advice: 'Is it mounted, and of the type that its signature says?',
   });
 }

@@ -1,6 +1,8 @@
 import { isAbsolute } from 'node:path';
 import { blockDeviceNumber } from './device-number.js';
 import { checkFileSystem, explainMountFailure } from './check-file-system.js';
+import { hasOutgrownFileSystem } from './file-system-size.js';
+import { growUnmounted, ResizeFs } from './resize-fs.js';
 import { describeFormat, probeDiskFormat, type DiskFormat } from './disk-format.js';
 import type { Exec, MountContext } from './exec.js';
 import { limitConcurrency, type Limiter } from './limit-concurrency.js';
@@ -20,6 +22,8 @@ export interface FormatAndMountRequest {
   formatOptions?: readonly string[] | undefined;
   /** Mounts with `ro`, and neither formats nor checks. The mount option `ro` means the same. */
   readOnly?: boolean | undefined;
+  /** Grows a file system whose device has grown meanwhile; never with `readOnly`. */
+  grow?: boolean | undefined;
   /** Asked just before a blank device is formatted; `false` refuses. Without it a blank device is formatted. */
   allowFormat?: (() => Promise<boolean>) | undefined;
   /** Called when mkfs is done and before the mount: the place to write down that the device was formatted. */
@@ -28,6 +32,8 @@ export interface FormatAndMountRequest {
 
 export interface FormatAndMountResult {
   formatted: boolean;
+  /** The file system was smaller than its device and covers it now. */
+  grown: boolean;
   fsType: string;
 }
 
@@ -45,10 +51,12 @@ export class SafeFormatAndMount {
   readonly #mounter: MounterLike;
   readonly #exec: Exec;
   readonly #limitFormats: Limiter;
+  readonly #resizeFs: ResizeFs;
 
   constructor(deps: SafeFormatAndMountDependencies) {
     this.#mounter = deps.mounter;
     this.#exec = deps.exec;
+    this.#resizeFs = new ResizeFs({ exec: deps.exec });
     this.#limitFormats = limitConcurrency(deps.maxConcurrentFormats ?? DEFAULT_MAX_CONCURRENT_FORMATS);
   }
 
@@ -74,13 +82,17 @@ export class SafeFormatAndMount {
     ctx.signal?.throwIfAborted();
     const found = await this.getDiskFormat(device);
     const formatted = await this.#makeReady(request, found, ctx);
+    const outgrown = !formatted && request.grow === true && (await this.#hasOutgrown(request));
+    // ext4 is grown offline, which takes no capability; xfs can be grown only while it is mounted.
+    if (outgrown && fsType !== 'xfs') await growUnmounted(this.#exec, device, fsType);
     ctx.signal?.throwIfAborted();
     try {
       await this.#mounter.mount(device, target, fsType, mountOptionsOf(request), ctx);
     } catch (error) {
       throw explainMountFailure(error, device, fsType);
     }
-    return { formatted, fsType };
+    if (outgrown && fsType === 'xfs') await this.#resizeFs.resize(device, target);
+    return { formatted, grown: outgrown, fsType };
   }
 
   /** True when the device was formatted. */
@@ -101,6 +113,11 @@ export class SafeFormatAndMount {
       await checkFileSystem(this.#exec, device, fsType);
     }
     return false;
+  }
+
+  async #hasOutgrown(request: FormatAndMountRequest): Promise<boolean> {
+    if (isReadOnly(request) || !(await hasOutgrownFileSystem(request.device))) return false;
+    return !(await this.#isMountedAnywhere(request.device));
   }
 
   async #format(request: FormatAndMountRequest, ctx: MountContext): Promise<void> {

@@ -1,7 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { attachLoop, detachLoop } from '../src/loop-device.js';
+import { attachLoop, detachLoop, refreshLoopSize } from '../src/loop-device.js';
 import { mountPointOf, readMountInfo } from '../src/mount-info.js';
 import { Mounter } from '../src/mounter.js';
 import { SafeFormatAndMount } from '../src/safe-format-and-mount.js';
@@ -33,17 +33,55 @@ for (const [fsType, sizeBytes] of [
     const { image, target, safe, mounter } = await start(t, sizeBytes);
     const device = await attachLoop(realExec, image);
     t.strictSame(await safe.getDiskFormat(device), { kind: 'blank' });
-    t.strictSame(await safe.formatAndMount({ device, target, fsType }), { formatted: true, fsType });
+    t.strictSame(await safe.formatAndMount({ device, target, fsType }), { formatted: true, grown: false, fsType });
     t.match(mountPointOf(target, await readMountInfo()), { source: device, fsType });
     await writeFile(join(target, 'kept'), 'data');
     await mounter.unmount(target);
-    t.strictSame(await safe.formatAndMount({ device, target, fsType }), { formatted: false, fsType });
+    t.strictSame(await safe.formatAndMount({ device, target, fsType }), { formatted: false, grown: false, fsType });
     t.equal(await readFile(join(target, 'kept'), 'utf8'), 'data');
     await mounter.unmount(target);
-    t.strictSame(await safe.formatAndMount({ device, target, fsType, readOnly: true }), { formatted: false, fsType });
+    t.strictSame(await safe.formatAndMount({ device, target, fsType, readOnly: true }), {
+      formatted: false,
+      grown: false,
+      fsType,
+    });
     await t.rejects(writeFile(join(target, 'new'), 'x'), { code: 'EROFS' });
     await mounter.unmount(target);
     t.equal(await detachLoop(realExec, device), 'detached');
+  });
+
+  void t.test(`an ${fsType} whose device has grown is grown when that is asked for`, { skip }, async (t) => {
+    const { image, target, safe, mounter, programs } = await start(t, sizeBytes);
+    const device = await attachLoop(realExec, image);
+    await safe.formatAndMount({ device, target, fsType });
+    const shown = async () => {
+      const { blocks, bsize } = await statfs(target);
+      return blocks * bsize;
+    };
+    const before = await shown();
+    await mounter.unmount(target);
+    await truncate(image, 2 * sizeBytes);
+    await refreshLoopSize(realExec, device);
+    for (const request of [{}, { grow: true, readOnly: true }, { grow: true, mountOptions: ['ro'] }]) {
+      t.strictSame(await safe.formatAndMount({ device, target, fsType, ...request }), {
+        formatted: false,
+        grown: false,
+        fsType,
+      });
+      t.equal(await shown(), before, JSON.stringify(request));
+      await mounter.unmount(target);
+    }
+    t.strictSame(await safe.formatAndMount({ device, target, fsType, grow: true }), {
+      formatted: false,
+      grown: true,
+      fsType,
+    });
+    t.ok((await shown()) > before * 1.8);
+    await mounter.unmount(target);
+    programs.length = 0;
+    t.match(await safe.formatAndMount({ device, target, fsType, grow: true }), { grown: false });
+    t.notMatch(programs.join(), /resize2fs|xfs_growfs/);
+    await mounter.unmount(target);
   });
 
   void t.test(`a device that holds ${fsType} is not formatted as something else`, { skip }, async (t) => {

@@ -1,9 +1,10 @@
-import { truncate, writeFile } from 'node:fs/promises';
+import { statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { attachLoop, refreshLoopSize } from '../src/loop-device.js';
 import { Mounter } from '../src/mounter.js';
-import { ResizeFs } from '../src/resize-fs.js';
+import { fileSystemSizeBytes, hasOutgrownFileSystem } from '../src/file-system-size.js';
+import { growUnmounted, ResizeFs } from '../src/resize-fs.js';
 import { rejection } from './support/rejection.js';
 import { fakeExec } from './support/fake-exec.js';
 import { realExec, run } from './support/real-exec.js';
@@ -12,6 +13,12 @@ import { MIB, notRoot, workspace } from './support/workspace.js';
 const skip = notRoot;
 const real = new ResizeFs({ exec: realExec });
 
+/** What df shows, in MiB. */
+async function shownMib(path: string): Promise<number> {
+  const { blocks, bsize } = await statfs(path);
+  return Math.floor((blocks * bsize) / MIB);
+}
+
 void t.test('a mounted xfs grows to its device', { skip }, async (t) => {
   const { makeImage, makeDir } = await workspace(t);
   const image = await makeImage('image', 320 * MIB);
@@ -19,27 +26,52 @@ void t.test('a mounted xfs grows to its device', { skip }, async (t) => {
   const device = await attachLoop(realExec, image);
   const target = await makeDir('target');
   await new Mounter({ exec: realExec }).mount(device, target, 'xfs', []);
-  t.equal(await real.needResize(device, target), false);
+  t.ok((await shownMib(target)) < 320);
   await truncate(image, 400 * MIB);
   await refreshLoopSize(realExec, device);
-  t.equal(await real.needResize(device, target), true);
   await real.resize(device, target);
-  t.equal(await real.needResize(device, target), false);
+  t.ok((await shownMib(target)) > 320);
   await real.resize(device, target);
 });
 
-void t.test('an ext4 grows to its device when it is not mounted', { skip }, async (t) => {
+for (const [fsType, options, sizeMib] of [
+  ['ext4', ['-O', '64bit'], 64],
+  ['ext4', ['-O', '^64bit', '-b', '1024'], 64],
+  ['ext2', [], 64],
+  ['xfs', [], 320],
+] as const) {
+  void t.test(
+    `the size of an unmounted ${fsType} ${options.join(' ')} is read, and that its device has outgrown it`,
+    { skip },
+    async (t) => {
+      const { makeImage } = await workspace(t);
+      const image = await makeImage('image', sizeMib * MIB);
+      await run(`mkfs.${fsType}`, '-q', ...options, image);
+      t.equal(await fileSystemSizeBytes(image), BigInt(sizeMib * MIB));
+      t.equal(await hasOutgrownFileSystem(image), false);
+      await truncate(image, (sizeMib + 7) * MIB);
+      t.equal(await hasOutgrownFileSystem(image), false, 'too little to be of use');
+      await truncate(image, 2 * sizeMib * MIB);
+      t.equal(await hasOutgrownFileSystem(image), true);
+      if (fsType === 'xfs') return;
+      await growUnmounted(realExec, image, fsType);
+      t.equal(await fileSystemSizeBytes(image), BigInt(2 * sizeMib * MIB));
+      t.equal(await hasOutgrownFileSystem(image), false);
+    },
+  );
+}
+
+void t.test('what is no file system that can be grown has not been outgrown', async (t) => {
   const { makeImage } = await workspace(t);
   const image = await makeImage('image', 64 * MIB);
-  await run('mkfs.ext4', '-q', '-F', image);
-  const device = await attachLoop(realExec, image);
-  t.equal(await real.needResize(device, '/nowhere'), false);
-  await truncate(image, 128 * MIB);
-  await refreshLoopSize(realExec, device);
-  t.equal(await real.needResize(device, '/nowhere'), true);
-  await run('e2fsck', '-f', '-p', device);
-  await real.resize(device, '/nowhere');
-  t.equal(await real.needResize(device, '/nowhere'), false);
+  t.equal(await fileSystemSizeBytes(image), undefined);
+  t.equal(await hasOutgrownFileSystem(image), false);
+});
+
+void t.test('an ext4 with errors is not grown', async (t) => {
+  const { exec, programs } = fakeExec({ 'fsck.ext4': { exitCode: 4, stdout: 'bad' } });
+  t.match(await rejection(growUnmounted(exec, '/dev/d', 'ext4')), { kind: 'HasFilesystemErrors' });
+  t.strictSame(programs(), ['fsck.ext4']);
 });
 
 void t.test('a mounted ext4 grows, or the error names the capability that is missing', { skip }, async (t) => {
@@ -51,9 +83,9 @@ void t.test('a mounted ext4 grows, or the error names the capability that is mis
   await new Mounter({ exec: realExec }).mount(device, target, 'ext4', []);
   await truncate(image, 128 * MIB);
   await refreshLoopSize(realExec, device);
-  t.equal(await real.needResize(device, target), true);
+  const before = await shownMib(target);
   const error = await rejection(real.resize(device, target));
-  if (error === undefined) t.equal(await real.needResize(device, target), false);
+  if (error === undefined) t.ok((await shownMib(target)) > before);
   else t.match((error as Error).message, /could not grow the ext4 file system on \/dev\/loop.*CAP_SYS_RESOURCE/s);
 });
 
@@ -93,22 +125,5 @@ void t.test('what cannot be grown is named', async (t) => {
     kind: 'FilesystemMismatch',
     message: /a vfat file system/,
   });
-  t.match(await rejection(new ResizeFs({ exec }).needResize('/d', '/m')), { kind: 'FilesystemMismatch' });
-  t.strictSame(programs(), ['blkid', 'blkid']);
-});
-
-void t.test('a difference of less than a block needs no growing', async (t) => {
-  const { makeImage } = await workspace(t);
-  const dumpe2fs = { stdout: 'Block count:              1000\nBlock size:               4096\n' };
-  const { exec } = fakeExec({ blkid: EXT4, dumpe2fs });
-  const resize = new ResizeFs({ exec });
-  t.equal(await resize.needResize(await makeImage('same', 4_096_000), '/m'), false);
-  t.equal(await resize.needResize(await makeImage('almost', 4_096_000 + 4095), '/m'), false);
-  t.equal(await resize.needResize(await makeImage('more', 4_096_000 + 4096), '/m'), true);
-  t.equal(await resize.needResize(await makeImage('less', 4096), '/m'), false);
-});
-
-void t.test('an answer without sizes is an error, not "no need"', async (t) => {
-  const { exec } = fakeExec({ blkid: EXT4, dumpe2fs: { stdout: 'nonsense' } });
-  await t.rejects(new ResizeFs({ exec }).needResize('/dev/d', '/m'), /cannot tell the size/);
+  t.strictSame(programs(), ['blkid']);
 });

@@ -90,7 +90,11 @@ void t.test('a blank device is formatted, then noted, then mounted', async (t) =
   const onFormatted = async () => {
     mountedWhenNoted = await mounter.isMountPoint('/t');
   };
-  t.strictSame(await mount({ onFormatted, formatOptions: ['-O', 'x'] }), { formatted: true, fsType: 'ext4' });
+  t.strictSame(await mount({ onFormatted, formatOptions: ['-O', 'x'] }), {
+    formatted: true,
+    grown: false,
+    fsType: 'ext4',
+  });
   t.equal(mountedWhenNoted, false);
   t.strictSame(calls[1], {
     program: 'mkfs.ext4',
@@ -149,7 +153,7 @@ void t.test('anything but the wanted file system is named and never formatted', 
 void t.test('an ext4 is checked before it is mounted, and the exit code decides', async (t) => {
   for (const exitCode of [0, 1, 2, 3]) {
     const { mount, calls, device } = await start(t, { blkid: holds('ext4'), 'fsck.ext4': { exitCode } });
-    t.strictSame(await mount(), { formatted: false, fsType: 'ext4' }, `exit ${exitCode}`);
+    t.strictSame(await mount(), { formatted: false, grown: false, fsType: 'ext4' }, `exit ${exitCode}`);
     t.strictSame(calls[1]?.args, ['-p', device]);
     t.notOk(calls[1]?.options?.signal, 'the check cannot be aborted');
   }
