@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { Mounter, SafeFormatAndMount } from 'mount-utils-ts';
+import { Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
 import { CephfsController } from './backend/cephfs/cephfs-controller.js';
 import { CephfsNode } from './backend/cephfs/cephfs-node.js';
@@ -151,7 +151,7 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   ];
   const formatter = new SafeFormatAndMount({ mounter, exec });
   const make = {
-    rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter }),
+    rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter, resizeFs: new ResizeFs({ exec }) }),
     cephfs: () =>
       new CephfsNode({ clusters, ceph, mounter, mounters: cephfsMounters, readAttribute: readPathAttribute }),
   } satisfies Record<BackendKind, () => NodeBackend>;

@@ -79,6 +79,13 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   close(): Promise<void>;
 }
 
+export interface ExpandInput<Id extends VolumeId = VolumeId> {
+  readonly id: Id;
+  /** Where the volume is staged or published. */
+  readonly volumePath: string;
+  readonly credentials: Credentials | undefined;
+}
+
 export interface StageInput<Id extends VolumeId = VolumeId> {
   readonly id: Id;
   readonly stagingPath: string;
@@ -98,6 +105,11 @@ export interface NodeBackend<Id extends VolumeId = VolumeId> {
   isServed(ctx: CallContext, id: Id): Promise<boolean>;
   /** Is this the path where this very volume is staged, be it dead? What it is attached as, or undefined. */
   staged(ctx: CallContext, id: Id, stagingPath: string): Promise<StagedVolume | undefined>;
+  /**
+   * Makes this node see what ControllerExpandVolume has done, the file system included. Idempotent. Absent where a node has nothing
+   * to do. @returns the size in bytes.
+   */
+  expand?(ctx: CallContext, input: ExpandInput<Id>): Promise<bigint>;
   /** What the volume mounted at this path holds, for a backend whose statfs(2) counts more than the volume. */
   inodes?(ctx: CallContext, id: Id, volumePath: string): Promise<InodeUsage | undefined>;
 }

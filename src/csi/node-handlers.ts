@@ -2,11 +2,16 @@ import type { VolumeUsage } from '../node/get-volume-stats.js';
 import type { NodeService } from '../node/node-service.js';
 import { csi } from './gen/csi.js';
 import type { RpcHandler } from './rpc.js';
-import { readPublish, readStage, readStats, readUnpublish, readUnstage } from './validate/node.js';
+import { readExpand, readPublish, readStage, readStats, readUnpublish, readUnstage } from './validate/node.js';
 
 const { Type } = csi.v1.NodeServiceCapability.RPC;
 
-const capabilities = [Type.STAGE_UNSTAGE_VOLUME, Type.GET_VOLUME_STATS, Type.SINGLE_NODE_MULTI_WRITER];
+const capabilities = [
+  Type.STAGE_UNSTAGE_VOLUME,
+  Type.GET_VOLUME_STATS,
+  Type.EXPAND_VOLUME,
+  Type.SINGLE_NODE_MULTI_WRITER,
+];
 
 /** Messages to domain inputs and back; nothing else happens here. */
 export function nodeHandlers(service: NodeService, nodeId: string): Record<string, RpcHandler> {
@@ -34,6 +39,13 @@ export function nodeHandlers(service: NodeService, nodeId: string): Record<strin
     NodeGetVolumeStats: async (ctx, request) => {
       const usage = await service.getVolumeStats(ctx, readStats(request as csi.v1.NodeGetVolumeStatsRequest));
       return new csi.v1.NodeGetVolumeStatsResponse({ usage: usage.map(usageMessage) });
+    },
+
+    NodeExpandVolume: async (ctx, request) => {
+      const sizeBytes = await service.expandVolume(ctx, readExpand(request as csi.v1.NodeExpandVolumeRequest));
+      return new csi.v1.NodeExpandVolumeResponse(
+        sizeBytes === undefined ? {} : { capacity_bytes: sizeBytes.toString() },
+      );
     },
 
     NodeGetCapabilities: async () =>

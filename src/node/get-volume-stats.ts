@@ -1,10 +1,11 @@
 import { stat, statfs } from 'node:fs/promises';
-import { deviceSizeBytes, mountPointOf, probePath } from 'mount-utils-ts';
+import { deviceSizeBytes, probePath } from 'mount-utils-ts';
 import type { InodeUsage } from '../backend/backend.js';
 import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
 import { withDeadline } from '../platform/deadline.js';
-import { backendOf, type NodeDependencies, type StatsInput } from './node-service.js';
+import { backendOf, type NodeDependencies } from './node-service.js';
+import { volumeAt, type VolumePathInput } from './volume-at.js';
 
 /** Bytes or inodes, as CSI's VolumeUsage has them: a total of 0 says that there is no limit to tell. */
 export interface VolumeUsage {
@@ -23,16 +24,10 @@ const probeTimeoutMs = 5_000;
 export async function getVolumeStats(
   ctx: CallContext,
   deps: NodeDependencies,
-  input: StatsInput,
+  input: VolumePathInput,
 ): Promise<VolumeUsage[]> {
-  const { id, idText, volumePath } = input;
-  const entry = mountPointOf(volumePath, await deps.mounter.list());
-  if (id === undefined || entry === undefined) {
-    throw new DriverError(
-      'NOT_FOUND',
-      `volume "${idText}" is not at volume_path ${volumePath}: nothing is mounted there`,
-    );
-  }
+  const { volumePath } = input;
+  const { id } = await volumeAt(deps, input);
   // A file system whose device is gone goes on answering from memory.
   const backend = backendOf(deps, id);
   const served = await backend.isServed(ctx, id);

@@ -7,10 +7,12 @@ import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
 import type { KeyedLock } from '../platform/keyed-lock.js';
+import { expandVolume, type ExpandInput } from './expand-volume.js';
 import { getVolumeStats, type VolumeUsage } from './get-volume-stats.js';
 import { publishVolume } from './publish-volume.js';
 import { stageVolume } from './stage-volume.js';
 import { unpublishVolume } from './unpublish-volume.js';
+import type { VolumePathInput } from './volume-at.js';
 import { unstageVolume } from './unstage-volume.js';
 
 export interface UnstageInput {
@@ -36,19 +38,14 @@ export interface UnpublishInput {
   readonly targetPath: string;
 }
 
-export interface StatsInput {
-  readonly id: VolumeId | undefined;
-  readonly idText: string;
-  readonly volumePath: string;
-}
-
 /** The Node service in domain terms: what csi/ calls, one function per RPC. */
 export interface NodeService {
   stageVolume(ctx: CallContext, input: StageInput): Promise<void>;
   unstageVolume(ctx: CallContext, input: UnstageInput): Promise<void>;
   publishVolume(ctx: CallContext, input: PublishInput): Promise<void>;
   unpublishVolume(ctx: CallContext, input: UnpublishInput): Promise<void>;
-  getVolumeStats(ctx: CallContext, input: StatsInput): Promise<VolumeUsage[]>;
+  getVolumeStats(ctx: CallContext, input: VolumePathInput): Promise<VolumeUsage[]>;
+  expandVolume(ctx: CallContext, input: ExpandInput): Promise<bigint | undefined>;
 }
 
 export interface NodeDependencies {
@@ -65,6 +62,7 @@ export function nodeService(deps: NodeDependencies): NodeService {
     unstageVolume: async (ctx, input) => unstageVolume(ctx, deps, input),
     publishVolume: async (ctx, input) => publishVolume(ctx, deps, input),
     unpublishVolume: async (ctx, input) => unpublishVolume(ctx, deps, input),
+    expandVolume: async (ctx, input) => expandVolume(ctx, deps, input),
     getVolumeStats: async (ctx, input) => getVolumeStats(ctx, deps, input),
   };
 }

@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 import type { Site } from '../integration/site.js';
 import { Bench, type BackendUnderTest, type Checks } from './contract-bench.js';
 import { controllerChecks } from './controller.contract.js';
+import { growthChecks } from './growth.contract.js';
 import { inFlightChecks } from './in-flight.contract.js';
 import { nodeChecks } from './node.contract.js';
 import { restartChecks } from './restart.contract.js';
@@ -11,6 +12,7 @@ export type { BackendUnderTest } from './contract-bench.js';
 const groups: Readonly<Record<string, Checks>> = {
   controller: controllerChecks,
   node: nodeChecks,
+  growth: growthChecks,
   'in flight': inFlightChecks,
   restart: restartChecks,
 };

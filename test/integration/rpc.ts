@@ -67,6 +67,34 @@ export class Rpc {
     await this.#ask((driver, meta, opts, done) => driver.controller.DeleteVolume(request, meta, opts, done));
   }
 
+  /** @returns what the answer says: the size, and whether nodes must be told. */
+  async expand(
+    volumeId: string,
+    requiredBytes: bigint,
+    limitBytes = 0n,
+  ): Promise<{ readonly bytes: bigint; readonly needsNode: boolean }> {
+    const request = new csi.v1.ControllerExpandVolumeRequest({
+      volume_id: volumeId,
+      capacity_range: new csi.v1.CapacityRange({
+        required_bytes: requiredBytes.toString(),
+        limit_bytes: limitBytes.toString(),
+      }),
+    });
+    const reply = await this.#ask<csi.v1.ControllerExpandVolumeResponse>((driver, meta, opts, done) =>
+      driver.controller.ControllerExpandVolume(request, meta, opts, done),
+    );
+    return { bytes: BigInt(reply.capacity_bytes), needsNode: reply.node_expansion_required };
+  }
+
+  async expandNode(volumeId: string, volumePath: string, requiredBytes = 0n): Promise<void> {
+    const request = new csi.v1.NodeExpandVolumeRequest({
+      volume_id: volumeId,
+      volume_path: volumePath,
+      capacity_range: new csi.v1.CapacityRange({ required_bytes: requiredBytes.toString() }),
+    });
+    await this.#ask((driver, meta, opts, done) => driver.node.NodeExpandVolume(request, meta, opts, done));
+  }
+
   async list(max = 0, token = ''): Promise<Page> {
     const request = new csi.v1.ListVolumesRequest({ max_entries: max, starting_token: token });
     const reply = await this.#ask<csi.v1.ListVolumesResponse>((driver, meta, opts, done) =>

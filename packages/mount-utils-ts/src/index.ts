@@ -33,5 +33,5 @@ export { isCorruptedMount, probePath, type PathState } from './corrupted-mount.j
 export { cleanupMountPoint, type CleanupOptions } from './cleanup-mount-point.js';
 export { pathExists, pathWithinBase } from './path-within-base.js';
 export { getDeviceNameFromMount, type MountedDevice } from './device-name.js';
-export { fileSystemSizeBytes, hasOutgrownFileSystem } from './file-system-size.js';
+export { fileSystemSizeBytes } from './file-system-size.js';
 export { blockDeviceNumber, deviceSizeBytes, type DeviceNumber } from './device-number.js';

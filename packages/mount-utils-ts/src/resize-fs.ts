@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { hasOutgrownFileSystem } from './file-system-size.js';
 import { checkFileSystem } from './check-file-system.js';
 import { describeFormat, probeDiskFormat } from './disk-format.js';
 import { succeeded, type Exec, type ExecResult, type MountContext } from './exec.js';
@@ -24,6 +25,11 @@ export class ResizeFs {
   constructor(deps: ResizeFsDependencies) {
     this.#exec = deps.exec;
     this.#statusPath = deps.statusPath ?? '/proc/self/status';
+  }
+
+  /** Has the device outgrown the file system on it? For one that is not mounted. */
+  async needResize(device: string): Promise<boolean> {
+    return hasOutgrownFileSystem(device);
   }
 
   /**

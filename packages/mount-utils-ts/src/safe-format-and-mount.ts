@@ -1,7 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { blockDeviceNumber } from './device-number.js';
 import { checkFileSystem, explainMountFailure } from './check-file-system.js';
-import { hasOutgrownFileSystem } from './file-system-size.js';
 import { growUnmounted, ResizeFs } from './resize-fs.js';
 import { describeFormat, probeDiskFormat, type DiskFormat } from './disk-format.js';
 import type { Exec, MountContext } from './exec.js';
@@ -116,7 +115,7 @@ export class SafeFormatAndMount {
   }
 
   async #hasOutgrown(request: FormatAndMountRequest): Promise<boolean> {
-    if (isReadOnly(request) || !(await hasOutgrownFileSystem(request.device))) return false;
+    if (isReadOnly(request) || !(await this.#resizeFs.needResize(request.device))) return false;
     return !(await this.#isMountedAnywhere(request.device));
   }
 

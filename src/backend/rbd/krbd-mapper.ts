@@ -5,7 +5,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { featureNames } from './features.js';
-import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping } from './mapper.js';
+import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
 import { connectionArguments, imageSpec, mapFailure, runRbd } from './rbd-program.js';
 
 const mapTimeoutMs = 60_000;
@@ -78,6 +78,11 @@ export class KrbdMapper implements Mapper {
     if (result.exitCode !== 0 || !/^\/dev\/rbd[0-9]+$/.test(device))
       throw mapFailure('rbd device map', request, result);
     return { device, readOnly: request.readOnly };
+  }
+
+  /** The kernel watches the image's header and follows it. */
+  async refreshSize(ctx: CallContext, _id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void> {
+    await waitForSize(ctx, device, sizeBytes);
   }
 
   async unmap(ctx: CallContext, id: RbdVolumeId, options: readonly string[]): Promise<void> {

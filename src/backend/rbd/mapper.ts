@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { deviceSizeBytes } from 'mount-utils-ts';
+import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
@@ -41,6 +44,11 @@ export interface Mapper {
   isImage(device: string, id: RbdVolumeId): Promise<boolean>;
   /** The caller has made sure that the image isn't mapped yet. @throws DriverError */
   map(ctx: CallContext, request: MapRequest): Promise<Mapping>;
+  /**
+   * The mapped image has grown to so many bytes: the device has that size when this returns. @throws DriverError UNAVAILABLE when
+   * it doesn't come to have it.
+   */
+  refreshSize(ctx: CallContext, id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void>;
   /** Idempotent; also clears what a mapping that was cut off has left. @throws DriverError FAILED_PRECONDITION when in use. */
   unmap(ctx: CallContext, id: RbdVolumeId, options: readonly string[]): Promise<void>;
 }
@@ -59,6 +67,28 @@ export function optionsFor(kind: MapperKind, text: string | undefined): string[]
     .filter((part) => part.kind === kind)
     .flatMap((part) => part.options.split(','))
     .filter((option) => option !== '');
+}
+
+const refreshTimeoutMs = 20_000;
+const refreshPollMs = 50;
+
+/** For mappers that learn of a new size by themselves. @throws DriverError UNAVAILABLE. */
+export async function waitForSize(
+  ctx: CallContext,
+  device: string,
+  sizeBytes: bigint,
+  timeoutMs = refreshTimeoutMs,
+): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while ((await deviceSizeBytes(device)) < sizeBytes) {
+    if (Date.now() > end) {
+      throw new DriverError(
+        'UNAVAILABLE',
+        `${device} does not show the image's new size of ${sizeBytes.toString()} bytes after ${timeoutMs} ms: is the cluster reachable from this node? The request may be repeated`,
+      );
+    }
+    await sleep(refreshPollMs, undefined, { signal: ctx.signal });
+  }
 }
 
 /** The kernel's own word on a block device (Documentation/ABI/stable/sysfs-block): what is written to it would fail. */

@@ -4,7 +4,7 @@ import type { Exec } from 'mount-utils-ts';
 import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping } from './mapper.js';
+import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
 import { connectionArguments, imageSpec, mapFailure, runRbd } from './rbd-program.js';
 
 const mapTimeoutMs = 60_000;
@@ -73,6 +73,11 @@ export class NbdMapper implements Mapper {
     const device = result.stdout.trim();
     if (result.exitCode !== 0 || !/^\/dev\/nbd[0-9]+$/.test(device)) throw mapFailure('rbd-nbd map', request, result);
     return { device, readOnly: request.readOnly };
+  }
+
+  /** rbd-nbd watches the image's header and tells the kernel. */
+  async refreshSize(ctx: CallContext, _id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void> {
+    await waitForSize(ctx, device, sizeBytes);
   }
 
   async unmap(ctx: CallContext, id: RbdVolumeId, options: readonly string[]): Promise<void> {

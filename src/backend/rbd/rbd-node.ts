@@ -6,6 +6,7 @@ import {
   type MountInfo,
   mountPointOf,
   probePath,
+  type ResizeFs,
   type SafeFormatAndMount,
 } from 'mount-utils-ts';
 import type { CephClient } from '../../ceph/client.js';
@@ -15,7 +16,7 @@ import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { asDriverError } from '../../platform/mount-failure.js';
-import type { NodeBackend, StagedVolume, StageInput } from '../backend.js';
+import type { ExpandInput, NodeBackend, StagedVolume, StageInput } from '../backend.js';
 import { defaultFileSystem } from './file-systems.js';
 import { ImagePools } from './image-pools.js';
 import { mapImage, type StageTarget } from './map-image.js';
@@ -34,6 +35,7 @@ export interface RbdNodeDependencies {
   readonly mappers: readonly Mapper[];
   readonly mounter: MounterLike;
   readonly formatter: SafeFormatAndMount;
+  readonly resizeFs: ResizeFs;
 }
 
 interface StagedImage extends Omit<StagedVolume, 'works'> {
@@ -92,6 +94,23 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
       throw asDriverError(error);
     }
     await this.#unmap(ctx, id);
+  }
+
+  async expand(ctx: CallContext, input: ExpandInput<RbdVolumeId>): Promise<bigint> {
+    const { id, volumePath } = input;
+    const { pool } = await this.#pools.open(ctx, id, input.credentials);
+    const { sizeBytes } = await pool.images.header(ctx, id.image, []);
+    for (const mapper of this.#deps.mappers) {
+      for (const { device } of await mapper.find(id)) await mapper.refreshSize(ctx, id, device, sizeBytes);
+    }
+    const entry = mountPointOf(volumePath, await this.#deps.mounter.list());
+    if (entry === undefined || isDeviceNode(entry)) return sizeBytes;
+    try {
+      await this.#deps.resizeFs.resize(entry.source, volumePath, { signal: ctx.signal });
+    } catch (error) {
+      throw asDriverError(error);
+    }
+    return sizeBytes;
   }
 
   async isServed(_ctx: CallContext, id: RbdVolumeId): Promise<boolean> {
@@ -171,7 +190,7 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   ): Promise<void> {
     const { access } = input.capability as VolumeCapability & { access: { type: 'mount' } };
     await mkdir(input.stagingPath, { recursive: true, mode: 0o750 });
-    const { formatted, fsType } = await this.#deps.formatter.formatAndMount(
+    const { formatted, grown, fsType } = await this.#deps.formatter.formatAndMount(
       {
         device: target.device,
         target: input.stagingPath,
@@ -179,6 +198,7 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
         mountOptions: access.mountFlags,
         formatOptions: (input.context.mkfsOptions ?? '').split(/ +/).filter((option) => option !== ''),
         readOnly,
+        grow: true,
         allowFormat: async () => Promise.resolve(target.mayFormat()),
         onFormatted: async () =>
           target.remember(formattedKey, access.fsType === '' ? defaultFileSystem : access.fsType),
@@ -186,6 +206,7 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
       { signal: ctx.signal },
     );
     if (formatted) ctx.log.info({ device: target.device, fsType }, 'formatted a blank image');
+    if (grown) ctx.log.info({ device: target.device, fsType }, 'the file system has grown to its image');
   }
 
   /** What serves the mount may be gone, and then only a lazy unmount doesn't wait for it. */
@@ -219,7 +240,11 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
 
 /** A bound device node shows as its path in devtmpfs, a file system by its source. */
 function deviceOf(entry: MountInfo): string {
-  return /^\/(?:loop|rbd|nbd)[0-9]+$/.test(entry.root) ? `/dev${entry.root}` : entry.source;
+  return isDeviceNode(entry) ? `/dev${entry.root}` : entry.source;
+}
+
+function isDeviceNode(entry: MountInfo): boolean {
+  return /^\/(?:loop|rbd|nbd)[0-9]+$/.test(entry.root);
 }
 
 function describe(access: string, readOnly: boolean): string {

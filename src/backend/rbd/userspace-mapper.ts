@@ -1,25 +1,29 @@
-import { access, mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   attachLoop,
   backingFileOf,
   detachLoop,
+  deviceSizeBytes,
   type Exec,
   findLoops,
   mountPointOf,
   type MounterLike,
   probePath,
+  refreshLoopSize,
 } from 'mount-utils-ts';
 import { v5 as uuidV5 } from 'uuid';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
+import { withDeadline } from '../../platform/deadline.js';
 import type { DaemonHost } from '../../platform/daemons.js';
-import type { Mapper, MapRequest, Mapping } from './mapper.js';
+import { type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
 
 const program = 'qemu-storage-daemon';
 const probeTimeoutMs = 2_000;
 const startTimeoutMs = 30_000;
+const refreshTimeoutMs = 20_000;
 /** SIGTERM makes the daemon flush first: a slow cluster gets the time. */
 const stopGraceMs = 30_000;
 const volumeDirectories = '0d0a7fb6-6b0f-5a0e-8d3c-1f6f0c1f2b77';
@@ -89,6 +93,17 @@ export class UserspaceMapper implements Mapper {
       await this.#clear(ctx, id);
       throw error;
     }
+  }
+
+  /** The daemon learns of a new size when the file that it exports is stretched, the loop device when it is told. */
+  async refreshSize(ctx: CallContext, id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void> {
+    const file = this.#file(id);
+    const stretched = deviceSizeBytes(file).then(async (bytes) => {
+      if (bytes < sizeBytes) await truncate(file, Number(sizeBytes));
+    });
+    await withDeadline(stretched, refreshTimeoutMs, `stretching ${file}`);
+    await refreshLoopSize(this.#deps.exec, device, { signal: ctx.signal });
+    await waitForSize(ctx, device, sizeBytes);
   }
 
   async unmap(ctx: CallContext, id: RbdVolumeId): Promise<void> {

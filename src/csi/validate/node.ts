@@ -1,11 +1,13 @@
 import type { StageInput } from '../../backend/backend.js';
 import { DriverError } from '../../domain/errors.js';
 import { parseVolumeId, type VolumeId } from '../../domain/volume-id.js';
-import type { PublishInput, StatsInput, UnpublishInput, UnstageInput } from '../../node/node-service.js';
+import type { PublishInput, UnpublishInput, UnstageInput } from '../../node/node-service.js';
+import type { ExpandInput } from '../../node/expand-volume.js';
+import type { VolumePathInput } from '../../node/volume-at.js';
 import type { csi } from '../gen/csi.js';
 import { readCapability } from './capabilities.js';
 import { readCredentials } from './credentials.js';
-import { invalid, readMap, requireId, requirePath } from './fields.js';
+import { invalid, readInt64, readMap, requireId, requirePath } from './fields.js';
 
 export function readStage(request: csi.v1.NodeStageVolumeRequest): StageInput {
   const idText = requireId(request.volume_id);
@@ -57,11 +59,25 @@ export function readUnpublish(request: csi.v1.NodeUnpublishVolumeRequest): Unpub
 }
 
 /** A relative path is where no volume is, not a malformed request (csi-sanity asks for `some/path`). */
-export function readStats(request: csi.v1.NodeGetVolumeStatsRequest): StatsInput {
+export function readStats(request: csi.v1.NodeGetVolumeStatsRequest): VolumePathInput {
   const idText = requireId(request.volume_id);
   if (request.volume_path === '')
     throw invalid('volume_path is empty: name the path where the volume is published or staged');
   return { idText, id: parseVolumeId(idText), volumePath: request.volume_path };
+}
+
+/** The capability says nothing that the mount table doesn't. */
+export function readExpand(request: csi.v1.NodeExpandVolumeRequest): ExpandInput {
+  const idText = requireId(request.volume_id);
+  if (request.volume_path === '') throw invalid('volume_path is empty: name the path where the volume is published');
+  const requiredBytes = request.capacity_range === undefined ? 0n : readInt64(request.capacity_range.required_bytes);
+  return {
+    idText,
+    id: parseVolumeId(idText),
+    volumePath: request.volume_path,
+    requiredBytes,
+    credentials: readCredentials(request.secrets),
+  };
 }
 
 function knownId(idText: string): VolumeId {

@@ -18,6 +18,9 @@ function fake(kind: MapperKind, refusedBits: bigint | 'all'): Mapper {
     find: unused,
     isImage: unused,
     map: unused,
+    refreshSize: () => {
+      throw new Error('not called');
+    },
     unmap: unused,
   };
 }
