@@ -32,9 +32,11 @@ export interface CephCall {
   readonly user: string;
   /** What was being done, e.g. `create image rbd/csi-vol-1`. */
   readonly doing: string;
+  /** What errno values mean for this kind of call, where that differs from RADOS and RBD. */
+  readonly meanings?: ReadonlyMap<number, Meaning>;
 }
 
-interface Meaning {
+export interface Meaning {
   readonly code: ErrorCode;
   readonly sentence: (call: CephCall) => string;
 }
@@ -98,7 +100,7 @@ function refused(call: CephCall): string {
 /** Turns a library's negative return value into the error that says what happened, to which object, and what to do. */
 export function cephError(returned: number, call: CephCall): CephError {
   const value = Math.abs(returned);
-  const meaning = meanings.get(value);
+  const meaning = call.meanings?.get(value) ?? meanings.get(value);
   const name = names.get(value) ?? `errno ${value}`;
   const what = `can't ${call.doing} in cluster "${call.clusterId}"`;
   // Many of these are expected (a name that is taken) and a stack costs more than the call that failed; the sentence tells the place.

@@ -74,4 +74,12 @@ function* settings(access: CephAccess): Generator<[string, string]> {
   yield ['err_to_stderr', 'false'];
   // Control-plane opens read no data worth caching.
   yield ['rbd_cache', 'false'];
+  // libcephfs shares these settings (ceph_create_from_rados). What the MDS allows is for the key's capabilities to say: the
+  // library's own check of owner and mode would keep us out of our users' directories.
+  yield ['client_permissions', 'false'];
+  yield ['fuse_default_permissions', 'true'];
+  // Inodes kept in memory: the paths above the volumes, not the volumes.
+  yield ['client_cache_size', '1024'];
+  yield ['client_oc', 'false'];
+  yield ['client_snapdir', '.snap'];
 }

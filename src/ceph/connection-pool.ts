@@ -17,6 +17,10 @@ import { sharedWait } from './shared-wait.js';
 const osdConcurrency = 16;
 /** Connecting, opening pools, monitor commands: rare, and monitors that don't answer hold a thread each for monMs. */
 const monitorConcurrency = 4;
+/** Calls to one cluster's MDSs: an MDS that hangs holds no more threads than these. */
+const fileSystemConcurrency = 16;
+/** Removals of whole trees at once. */
+const labourConcurrency = 8;
 /** How long close() waits for calls under way; what is still under way then is left alone. */
 const closeGraceMs = 5_000;
 /** A retired connection gives up its locks when it is closed: soon, once nobody uses it. */
@@ -32,12 +36,19 @@ interface Entry {
 interface Gates {
   readonly monitors: ClusterGate;
   readonly osds: ClusterGate;
+  readonly fileSystems: ClusterGate;
+  readonly labours: ClusterGate;
 }
 
 export interface ConnectionPoolOptions {
   readonly log: Logger;
   /** A connection unused for so long is closed. */
   readonly idleMs?: number;
+  /**
+   * A name that this process alone has among those that live, and that its successor after a crash will have again. By it a new
+   * process ends the CephFS sessions of the one that was killed; without it, the MDS waits a minute for them.
+   */
+  readonly sessionName?: string;
 }
 
 /** Connections by (cluster, user, key): made on first use, shared, closed when idle. */
@@ -47,6 +58,7 @@ export class ConnectionPool implements CephClient {
   readonly #gates = new Map<string, Gates>();
   readonly #log: Logger;
   readonly #idleMs: number;
+  readonly #sessionName: string | undefined;
   readonly #sweeper: NodeJS.Timeout;
   readonly #memory = new MemoryKeeper();
   #closed = false;
@@ -54,6 +66,7 @@ export class ConnectionPool implements CephClient {
   constructor(options: ConnectionPoolOptions) {
     this.#log = options.log;
     this.#idleMs = options.idleMs ?? defaultIdleMs;
+    this.#sessionName = options.sessionName;
     this.#sweeper = setInterval(
       () => {
         this.#sweep();
@@ -110,10 +123,13 @@ export class ConnectionPool implements CephClient {
           await librados().shutdown(cluster);
           throw error;
         }
-        return new RadosConnection(access, cluster, {
+        const lanes = {
           monitors: new NativeLane({ gate: gates.monitors, nativeTimeoutMs: monMs, onUse }),
           osds: new NativeLane({ gate: gates.osds, nativeTimeoutMs: Math.max(monMs, osdMs), onUse }),
-        });
+          fileSystems: { calls: gates.fileSystems, labours: gates.labours, onUse },
+        };
+        const sessionName = this.#sessionName === undefined ? undefined : JSON.stringify([this.#sessionName, key]);
+        return new RadosConnection(access, cluster, lanes, sessionName);
       })
       .catch((error: unknown) => {
         if (!began) void librados().shutdown(cluster);
@@ -138,6 +154,8 @@ export class ConnectionPool implements CephClient {
     const gates = this.#gates.get(key) ?? {
       monitors: new ClusterGate(monitorConcurrency),
       osds: new ClusterGate(osdConcurrency),
+      fileSystems: new ClusterGate(fileSystemConcurrency),
+      labours: new ClusterGate(labourConcurrency),
     };
     this.#gates.set(key, gates);
     return gates;

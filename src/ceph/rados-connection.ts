@@ -1,6 +1,5 @@
 import type { CallContext } from '../platform/call-context.js';
 import { type CephCall, cephError, errno } from './ceph-error.js';
-import { DriverError } from '../domain/errors.js';
 import type {
   CephAccess,
   CephConnection,
@@ -10,6 +9,7 @@ import type {
   CephTimeouts,
   PoolCapacity,
 } from './client.js';
+import { CephFsMounts, type FileSystemLanes } from './cephfs-mounts.js';
 import { configured } from './configure.js';
 import { type Pointer, type PointerOut, readBytes, readCString, written } from './native/library.js';
 import { librados } from './native/librados.js';
@@ -25,6 +25,7 @@ const limitFactor = 1.2;
 export interface Lanes {
   readonly monitors: NativeLane;
   readonly osds: NativeLane;
+  readonly fileSystems: FileSystemLanes;
 }
 
 /** One librados handle: connected once, used by many RPCs at the same time (librados is thread-safe). */
@@ -40,10 +41,12 @@ export class RadosConnection implements CephConnection {
   readonly #pools = new Map<string, Promise<RadosPool>>();
   /** Handles of pools that were deleted: an RPC may still hold one. */
   readonly #stalePools: RadosPool[] = [];
+  readonly #fileSystems: CephFsMounts;
   #fsid: string | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes) {
+  /** @param sessionName of this connection among all that live, and of its successor after a crash. */
+  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes, sessionName?: string) {
     this.clusterId = access.clusterId;
     this.user = access.user;
     this.#cluster = cluster;
@@ -52,6 +55,14 @@ export class RadosConnection implements CephConnection {
     this.monitors = configured(cluster, 'mon_host');
     this.address = ownAddress(cluster);
     this.keyring = access.key === undefined ? configured(cluster, 'keyring') : '';
+    this.#fileSystems = new CephFsMounts({
+      cluster,
+      timeouts: access.timeouts,
+      lanes: lanes.fileSystems,
+      ...(sessionName === undefined ? {} : { sessionName }),
+      describe: (doing) => this.describe(doing),
+      fileSystems: async (ctx) => this.fileSystems(ctx),
+    });
   }
 
   async fsid(ctx: CallContext): Promise<string> {
@@ -106,12 +117,16 @@ export class RadosConnection implements CephConnection {
     return report.pools.filter((pool) => application in pool.application_metadata).map((pool) => pool.pool_name);
   }
 
-  async fileSystems(): Promise<FileSystemInfo[]> {
-    return Promise.reject(new DriverError('UNIMPLEMENTED', 'not built yet'));
+  async fileSystems(ctx: CallContext): Promise<FileSystemInfo[]> {
+    const report = JSON.parse(await this.monCommand(ctx, { prefix: 'fs ls', format: 'json' })) as {
+      name: string;
+      data_pools: string[];
+    }[];
+    return report.map(({ name, data_pools }) => ({ name, dataPools: data_pools }));
   }
 
-  async fileSystem(): Promise<CephFileSystem> {
-    return Promise.reject(new DriverError('UNIMPLEMENTED', 'not built yet'));
+  async fileSystem(ctx: CallContext, name: string, roots: readonly string[]): Promise<CephFileSystem> {
+    return this.#fileSystems.get(ctx, name, roots);
   }
 
   async pool(ctx: CallContext, name: string, namespace: string): Promise<CephPool> {
@@ -142,7 +157,7 @@ export class RadosConnection implements CephConnection {
   }
 
   get idleMs(): number {
-    return Math.min(this.#lanes.monitors.idleMs, this.#lanes.osds.idleMs);
+    return Math.min(this.#lanes.monitors.idleMs, this.#lanes.osds.idleMs, this.#fileSystems.idleMs);
   }
 
   get broken(): boolean {
@@ -154,6 +169,8 @@ export class RadosConnection implements CephConnection {
   }
 
   async #close(): Promise<void> {
+    // Mounted file systems use the handle's settings, and their missing ones its monitors.
+    await this.#fileSystems.close();
     await Promise.all([this.#lanes.monitors.close(), this.#lanes.osds.close()]);
     const pools = await Promise.allSettled(this.#pools.values());
     for (const pool of pools) if (pool.status === 'fulfilled') pool.value.close();

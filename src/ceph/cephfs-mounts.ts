@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import type { CallContext } from '../platform/call-context.js';
+import { type CephCall, CephError, cephError, errno } from './ceph-error.js';
+import type { CephTimeouts, FileSystemInfo } from './client.js';
+import { CephFsMount } from './cephfs-mount.js';
+import { MountedFileSystem } from './cephfs-file-system.js';
+import type { ClusterGate } from './cluster-gate.js';
+import { fileSystemMeanings } from './file-system-error.js';
+import { type Pointer, type PointerOut, written } from './native/library.js';
+import { libcephfs } from './native/libcephfs.js';
+import { NativeLane } from './native-lane.js';
+import { sharedWait } from './shared-wait.js';
+
+/** A native call's own timeout comes first, with the errno it deserves. */
+const limitFactor = 1.2;
+/** Errors of a root that is not for this key, or not there: the next one is tried. */
+const nextRoot: readonly number[] = [errno.EACCES, errno.EPERM, errno.ENOENT];
+
+/** The gates of all connections to one cluster, and what is told when a job ends. */
+export interface FileSystemLanes {
+  /** For single calls. */
+  readonly calls: ClusterGate;
+  /** For work of many calls, each of which passes the gate above. */
+  readonly labours: ClusterGate;
+  readonly onUse: () => void;
+}
+
+export interface MountsOptions {
+  readonly cluster: Pointer;
+  readonly timeouts: CephTimeouts;
+  readonly lanes: FileSystemLanes;
+  /** Of this connection among all that live, and of its successor after a crash: see takeOver(). */
+  readonly sessionName?: string;
+  readonly describe: (doing: string) => CephCall;
+  /** For the sentence about one that is missing. */
+  readonly fileSystems: (ctx: CallContext) => Promise<FileSystemInfo[]>;
+}
+
+/** The file systems that are mounted on one connection. */
+export class CephFsMounts {
+  readonly #options: MountsOptions;
+  readonly #mounts = new Map<string, Promise<MountedFileSystem>>();
+  /** Also those whose session has ended: an RPC may still use one. */
+  readonly #mounted = new Set<MountedFileSystem>();
+  /** The root that worked, by the same key. */
+  readonly #roots = new Map<string, string>();
+  #closed = false;
+
+  constructor(options: MountsOptions) {
+    this.#options = options;
+  }
+
+  async get(ctx: CallContext, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
+    const key = JSON.stringify([name, roots]);
+    const call = this.#describe(name, `mount file system "${name}"`);
+    for (;;) {
+      if (this.#closed) throw cephError(-errno.ENOTCONN, call);
+      const mounting = this.#mounts.get(key) ?? this.#open(ctx, key, name, roots);
+      const mounted = await sharedWait(ctx, call, mounting, this.#options.timeouts.connectMs * limitFactor);
+      if (!mounted.stale) return mounted;
+      if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+    }
+  }
+
+  /** Infinity when nothing is mounted. */
+  get idleMs(): number {
+    return Math.min(...[...this.#mounted].map((mounted) => mounted.idleMs));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#mounts.values());
+    await Promise.all([...this.#mounted].map(async (mounted) => mounted.close()));
+  }
+
+  /** Shared by every RPC that asks meanwhile: it doesn't end with the one that began it. */
+  async #open(ctx: CallContext, key: string, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
+    const shared = { ...ctx, signal: new AbortController().signal };
+    const known = this.#roots.get(key);
+    const mounting = this.#mountFirst(shared, key, name, known === undefined ? roots : [known, ...roots]);
+    this.#mounts.set(key, mounting);
+    mounting.then(
+      (mounted) => {
+        this.#mounted.add(mounted);
+        this.#roots.set(key, mounted.root);
+      },
+      () => {
+        if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+      },
+    );
+    return mounting;
+  }
+
+  async #mountFirst(ctx: CallContext, key: string, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
+    const { lanes, timeouts } = this.#options;
+    const { calls, labours, onUse } = lanes;
+    const lane = new NativeLane({ gate: calls, nativeTimeoutMs: timeouts.connectMs, onUse });
+    let failure: CephError | undefined;
+    for (const root of new Set(roots)) {
+      const call = this.#describe(name, `mount ${root} of file system "${name}"`);
+      // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
+      const outcome = await lane.run(ctx, call, async () => this.#mount(call, key, name, root), { work: 'long' });
+      if (!(outcome instanceof CephError)) {
+        const nativeTimeoutMs = Math.max(timeouts.monMs, timeouts.osdMs);
+        const mount = new CephFsMount({
+          fileSystem: name,
+          root,
+          handle: outcome,
+          gate: calls,
+          calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
+          labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
+          silenceMs: nativeTimeoutMs * limitFactor,
+          describe: (doing) => this.#describe(name, doing),
+        });
+        return new MountedFileSystem(mount);
+      }
+      failure = outcome;
+    }
+    throw (await this.#missing(ctx, name)) ?? failure ?? new RangeError('no root to mount was named');
+  }
+
+  /** @returns the error when another root may be tried. Runs inside a job. */
+  async #mount(call: CephCall, key: string, name: string, root: string): Promise<Pointer | CephError> {
+    const session = this.#sessionUuid(key);
+    if (session !== undefined) await this.#takeOver(call, name, session);
+    const handle = await this.#handle(call, name);
+    if (session !== undefined) libcephfs().setUuid.sync(handle, session);
+    const returned = await libcephfs().mount(handle, root);
+    if (returned >= 0) return handle;
+    await libcephfs().release(handle);
+    const error = cephError(returned, call);
+    if (nextRoot.includes(error.errno)) return error;
+    throw error;
+  }
+
+  /**
+   * Ends the session of a predecessor that was killed. It holds capabilities on every directory that it has touched, the
+   * parents of all volumes among them, and the MDS would let everybody else wait for it for a minute (session_timeout).
+   */
+  async #takeOver(call: CephCall, name: string, session: string): Promise<void> {
+    const handle = await this.#handle(call, name);
+    const reset = 1; // libcephfs.h, CEPH_RECLAIM_RESET
+    await libcephfs().startReclaim(handle, session, reset); // ENOENT, mostly: there is none
+    await libcephfs().release(handle);
+  }
+
+  /** An initialised, not yet mounted handle. */
+  async #handle(call: CephCall, name: string): Promise<Pointer> {
+    const cephfs = libcephfs();
+    const out: PointerOut = [null];
+    const created = cephfs.createFromRados.sync(out, this.#options.cluster);
+    if (created < 0) throw cephError(created, call);
+    const handle = written(out);
+    const returned = await cephfs.init(handle);
+    if (returned < 0) {
+      await cephfs.release(handle);
+      throw cephError(returned, call);
+    }
+    cephfs.selectFileSystem.sync(handle, name);
+    return handle;
+  }
+
+  #sessionUuid(key: string): string | undefined {
+    const { sessionName } = this.#options;
+    if (sessionName === undefined) return undefined;
+    return createHash('sha256')
+      .update(JSON.stringify([sessionName, key]))
+      .digest('hex');
+  }
+
+  /** What ENOENT may have meant; undefined when the file system is there, or when the key may not ask. */
+  async #missing(ctx: CallContext, name: string): Promise<CephError | undefined> {
+    const known = await this.#options.fileSystems(ctx).catch(() => undefined);
+    if (known === undefined || known.some((fileSystem) => fileSystem.name === name)) return undefined;
+    const { clusterId } = this.#describe(name, '');
+    const names = known.map((fileSystem) => `"${fileSystem.name}"`).join(', ');
+    return new CephError(
+      'NOT_FOUND',
+      `file system "${name}" does not exist in cluster "${clusterId}"${names === '' ? '' : `, which has ${names}`}: correct fsName in the StorageClass or create it (ceph fs volume create ${name})`,
+      errno.ENOENT,
+    );
+  }
+
+  #describe(name: string, doing: string): CephCall {
+    return { ...this.#options.describe(doing), meanings: fileSystemMeanings(name) };
+  }
+}
