@@ -67,7 +67,9 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   const clusters = new Clusters(definitions);
   const watch =
     options.configFile === undefined ? undefined : watchClusters(options.configFile, definitions, clusters, log);
-  const ceph = new ConnectionPool({ log });
+  // Two that live can't have the same endpoint on one node, and what restarts after a crash has it again.
+  const sessionName = [options.driverName, options.nodeId, options.endpoint].join(' ');
+  const ceph = new ConnectionPool({ log, sessionName });
   const metrics = createMetrics(version);
   const metricsServer =
     options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);

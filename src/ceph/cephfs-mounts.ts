@@ -36,14 +36,17 @@ export interface MountsOptions {
   readonly fileSystems: (ctx: CallContext) => Promise<FileSystemInfo[]>;
 }
 
-/** The file systems that are mounted on one connection. */
+/** How long a root that is not for this key is not tried again, once another one has worked. */
+const refusedForMs = 60_000;
+
+/** The file systems that are mounted on one connection, each root of each once. */
 export class CephFsMounts {
   readonly #options: MountsOptions;
-  readonly #mounts = new Map<string, Promise<MountedFileSystem>>();
+  readonly #mounts = new Map<string, Promise<MountedFileSystem | CephError>>();
   /** Also those whose session has ended: an RPC may still use one. */
   readonly #mounted = new Set<MountedFileSystem>();
-  /** The root that worked, by the same key. */
-  readonly #roots = new Map<string, string>();
+  /** When a root was refused, by the same key. */
+  readonly #refused = new Map<string, number>();
   #closed = false;
 
   constructor(options: MountsOptions) {
@@ -51,15 +54,20 @@ export class CephFsMounts {
   }
 
   async get(ctx: CallContext, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
-    const key = JSON.stringify([name, roots]);
-    const call = this.#describe(name, `mount file system "${name}"`);
-    for (;;) {
-      if (this.#closed) throw cephError(-errno.ENOTCONN, call);
-      const mounting = this.#mounts.get(key) ?? this.#open(ctx, key, name, roots);
-      const mounted = await sharedWait(ctx, call, mounting, this.#options.timeouts.connectMs * limitFactor);
-      if (!mounted.stale) return mounted;
-      if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+    const candidates = roots.filter((root) => !this.#isRefused(keyOf(name, root)));
+    let failure: CephError | undefined;
+    for (const root of candidates.length > 0 ? candidates : roots) {
+      const outcome = await this.#mountedAt(ctx, name, root);
+      if (!(outcome instanceof CephError)) {
+        // From now on, the ones before it needn't be tried.
+        const before = roots.slice(0, roots.indexOf(root));
+        for (const other of before)
+          if (!this.#isRefused(keyOf(name, other))) this.#refused.set(keyOf(name, other), Date.now());
+        return outcome;
+      }
+      failure = outcome;
     }
+    throw (await this.#missing(ctx, name)) ?? failure ?? new RangeError('no root to mount was named');
   }
 
   /** Infinity when nothing is mounted. */
@@ -73,50 +81,59 @@ export class CephFsMounts {
     await Promise.all([...this.#mounted].map(async (mounted) => mounted.close()));
   }
 
-  /** Shared by every RPC that asks meanwhile: it doesn't end with the one that began it. */
-  async #open(ctx: CallContext, key: string, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
-    const shared = { ...ctx, signal: new AbortController().signal };
-    const known = this.#roots.get(key);
-    const mounting = this.#mountFirst(shared, key, name, known === undefined ? roots : [known, ...roots]);
-    this.#mounts.set(key, mounting);
-    mounting.then(
-      (mounted) => {
-        this.#mounted.add(mounted);
-        this.#roots.set(key, mounted.root);
-      },
-      () => {
-        if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
-      },
-    );
-    return mounting;
+  #isRefused(key: string): boolean {
+    return Date.now() - (this.#refused.get(key) ?? -Infinity) < refusedForMs;
   }
 
-  async #mountFirst(ctx: CallContext, key: string, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
+  /** @returns the error when another root may be tried. */
+  async #mountedAt(ctx: CallContext, name: string, root: string): Promise<MountedFileSystem | CephError> {
+    const key = keyOf(name, root);
+    const call = this.#describe(name, `mount ${root} of file system "${name}"`);
+    for (;;) {
+      if (this.#closed) throw cephError(-errno.ENOTCONN, call);
+      const mounting = this.#mounts.get(key) ?? this.#open(ctx, call, name, root);
+      const mounted = await sharedWait(ctx, call, mounting, this.#options.timeouts.connectMs * limitFactor);
+      if (mounted instanceof CephError || !mounted.stale) return mounted;
+      if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+    }
+  }
+
+  /** Shared by every RPC that asks meanwhile: it doesn't end with the one that began it. */
+  async #open(ctx: CallContext, call: CephCall, name: string, root: string): Promise<MountedFileSystem | CephError> {
     const { lanes, timeouts } = this.#options;
     const { calls, labours, onUse } = lanes;
+    const shared = { ...ctx, signal: new AbortController().signal };
     const lane = new NativeLane({ gate: calls, nativeTimeoutMs: timeouts.connectMs, onUse });
-    let failure: CephError | undefined;
-    for (const root of new Set(roots)) {
-      const call = this.#describe(name, `mount ${root} of file system "${name}"`);
-      // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
-      const outcome = await lane.run(ctx, call, async () => this.#mount(call, key, name, root), { work: 'long' });
-      if (!(outcome instanceof CephError)) {
+    const key = keyOf(name, root);
+    // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
+    const mounting = lane
+      .run(shared, call, async () => this.#mount(call, key, name, root), { work: 'long' })
+      .then((outcome) => {
+        if (outcome instanceof CephError) {
+          this.#mounts.delete(key);
+          return outcome;
+        }
         const nativeTimeoutMs = Math.max(timeouts.monMs, timeouts.osdMs);
-        const mount = new CephFsMount({
-          fileSystem: name,
-          root,
-          handle: outcome,
-          gate: calls,
-          calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
-          labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
-          silenceMs: nativeTimeoutMs * limitFactor,
-          describe: (doing) => this.#describe(name, doing),
-        });
-        return new MountedFileSystem(mount);
-      }
-      failure = outcome;
-    }
-    throw (await this.#missing(ctx, name)) ?? failure ?? new RangeError('no root to mount was named');
+        const mounted = new MountedFileSystem(
+          new CephFsMount({
+            fileSystem: name,
+            root,
+            handle: outcome,
+            gate: calls,
+            calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
+            labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
+            silenceMs: nativeTimeoutMs * limitFactor,
+            describe: (doing) => this.#describe(name, doing),
+          }),
+        );
+        this.#mounted.add(mounted);
+        return mounted;
+      });
+    this.#mounts.set(key, mounting);
+    mounting.catch(() => {
+      if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+    });
+    return mounting;
   }
 
   /** @returns the error when another root may be tried. Runs inside a job. */
@@ -184,4 +201,8 @@ export class CephFsMounts {
   #describe(name: string, doing: string): CephCall {
     return { ...this.#options.describe(doing), meanings: fileSystemMeanings(name) };
   }
+}
+
+function keyOf(name: string, root: string): string {
+  return JSON.stringify([name, root]);
 }
