@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { CallContext } from '../platform/call-context.js';
-import { type CephCall, CephError, cephError, errno } from './ceph-error.js';
-import type { CephTimeouts, FileSystemInfo } from './client.js';
+import { type CephCall, CephError, cephError, errno, type Meaning } from './ceph-error.js';
+import type { CephTimeouts } from './client.js';
 import { CephFsMount } from './cephfs-mount.js';
 import { MountedFileSystem } from './cephfs-file-system.js';
+import { checkServed, type MdsReport } from './cephfs-state.js';
 import type { ClusterGate } from './cluster-gate.js';
-import { fileSystemMeanings } from './file-system-error.js';
+import { fileSystemMeanings, fileSystemRefusals } from './file-system-error.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs } from './native/libcephfs.js';
 import { NativeLane } from './native-lane.js';
@@ -32,8 +33,8 @@ export interface MountsOptions {
   /** Of this connection among all that live, and of its successor after a crash: see takeOver(). */
   readonly sessionName?: string;
   readonly describe: (doing: string) => CephCall;
-  /** For the sentence about one that is missing. */
-  readonly fileSystems: (ctx: CallContext) => Promise<FileSystemInfo[]>;
+  /** Runs a monitor command. */
+  readonly command: (ctx: CallContext, call: CephCall, command: Readonly<Record<string, unknown>>) => Promise<string>;
 }
 
 /** The file systems that are mounted on one connection. */
@@ -92,12 +93,15 @@ export class CephFsMounts {
   }
 
   async #mountFirst(ctx: CallContext, key: string, name: string, roots: readonly string[]): Promise<MountedFileSystem> {
-    const { lanes, timeouts } = this.#options;
+    const { lanes, timeouts, command } = this.#options;
+    const asking = { ...this.#options.describe(`find file system "${name}"`), meanings: fileSystemRefusals };
+    const report = JSON.parse(await command(ctx, asking, { prefix: 'mds stat', format: 'json' })) as MdsReport;
+    checkServed(report, name, asking);
     const { calls, labours, onUse } = lanes;
     const lane = new NativeLane({ gate: calls, nativeTimeoutMs: timeouts.connectMs, onUse });
     let failure: CephError | undefined;
     for (const root of new Set(roots)) {
-      const call = this.#describe(name, `mount ${root} of file system "${name}"`);
+      const call = mountCall(this.#describe(name, `mount ${root} of file system "${name}"`));
       // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
       const outcome = await lane.run(ctx, call, async () => this.#mount(call, key, name, root), { work: 'long' });
       if (!(outcome instanceof CephError)) {
@@ -116,7 +120,7 @@ export class CephFsMounts {
       }
       failure = outcome;
     }
-    throw (await this.#missing(ctx, name)) ?? failure ?? new RangeError('no root to mount was named');
+    throw failure ?? new RangeError('no root to mount was named');
   }
 
   /** @returns the error when another root may be tried. Runs inside a job. */
@@ -168,20 +172,16 @@ export class CephFsMounts {
       .digest('hex');
   }
 
-  /** What ENOENT may have meant; undefined when the file system is there, or when the key may not ask. */
-  async #missing(ctx: CallContext, name: string): Promise<CephError | undefined> {
-    const known = await this.#options.fileSystems(ctx).catch(() => undefined);
-    if (known === undefined || known.some((fileSystem) => fileSystem.name === name)) return undefined;
-    const { clusterId } = this.#describe(name, '');
-    const names = known.map((fileSystem) => `"${fileSystem.name}"`).join(', ');
-    return new CephError(
-      'NOT_FOUND',
-      `file system "${name}" does not exist in cluster "${clusterId}"${names === '' ? '' : `, which has ${names}`}: correct fsName in the StorageClass or create it (ceph fs volume create ${name})`,
-      errno.ENOENT,
-    );
-  }
-
   #describe(name: string, doing: string): CephCall {
     return { ...this.#options.describe(doing), meanings: fileSystemMeanings(name) };
   }
+}
+
+function mountCall(call: CephCall): CephCall {
+  const missing: Meaning = {
+    code: 'NOT_FOUND',
+    sentence: ({ user }) =>
+      `that directory does not exist: make it or correct the root (client.${user} gets the same answer when its mon capability is for another file system)`,
+  };
+  return { ...call, meanings: new Map([...(call.meanings ?? []), [errno.ENOENT, missing]]) };
 }
