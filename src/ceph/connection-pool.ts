@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from '../platform/call-context.js';
 import type { Logger } from '../platform/logger.js';
+import type { Secret } from '../platform/secret.js';
 import type { CephCall } from './ceph-error.js';
 import type { CephAccess, CephClient, CephConnection } from './client.js';
 import { ClusterGate } from './cluster-gate.js';
@@ -128,8 +129,7 @@ export class ConnectionPool implements CephClient {
           osds: new NativeLane({ gate: gates.osds, nativeTimeoutMs: Math.max(monMs, osdMs), onUse }),
           fileSystems: { calls: gates.fileSystems, labours: gates.labours, onUse },
         };
-        const sessionName = this.#sessionName === undefined ? undefined : JSON.stringify([this.#sessionName, key]);
-        return new RadosConnection(access, cluster, lanes, sessionName);
+        return new RadosConnection(access, cluster, lanes, this.#sessionOf(access));
       })
       .catch((error: unknown) => {
         if (!began) void librados().shutdown(cluster);
@@ -147,6 +147,12 @@ export class ConnectionPool implements CephClient {
       },
     );
     return entry;
+  }
+
+  /** The same after a restart with other monitors or timeouts. */
+  #sessionOf({ clusterId, user, key }: CephAccess): string | undefined {
+    if (this.#sessionName === undefined) return undefined;
+    return JSON.stringify([this.#sessionName, clusterId, user, hashOf(key)]);
   }
 
   #gatesOf(clusterId: string, monitors: string): Gates {
@@ -197,14 +203,17 @@ export class ConnectionPool implements CephClient {
 /** Never holds the key itself: the map's keys may end up in a heap dump's strings, hashes may. */
 function identity(access: CephAccess): string {
   const { key, ...rest } = access;
-  const keyHash = key === undefined ? '' : createHash('sha256').update(key.reveal()).digest('hex');
   return JSON.stringify([
     rest.clusterId,
     rest.user,
-    keyHash,
+    hashOf(key),
     rest.monitors,
     rest.cephConf,
     rest.keyring,
     rest.timeouts,
   ]);
+}
+
+function hashOf(key: Secret | undefined): string {
+  return key === undefined ? '' : createHash('sha256').update(key.reveal()).digest('hex');
 }

@@ -1,4 +1,4 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import type { VolumeCapability } from '../../domain/capability.js';
@@ -26,7 +26,7 @@ import { planVolume, sizeOf } from './create-volume.js';
 import { growQuota } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
-import { FileSystems, ifPresent } from './file-systems.js';
+import { FileSystems } from './file-systems.js';
 import { listVolumes } from './list-volumes.js';
 import { nodeContext } from './parameters.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
