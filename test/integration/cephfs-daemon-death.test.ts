@@ -117,11 +117,7 @@ for (const [what, end] of Object.entries(ends)) {
 }
 
 t.test('a publish that can not make a dead volume work says why, and what to do', async (t) => {
-  const { life, id, stagingPath } = await dead(
-    t,
-    ends['whose daemon was killed'] ?? (() => Promise.reject()),
-    'refused',
-  );
+  const { life, id, stagingPath } = await dead(t, killDaemon, 'refused');
   const secrets = { userID: 'it-nobody', userKey: site.cluster.adminKey };
   const request = life.rpc.publish(id, stagingPath, site.path('target'), { ...many, secrets });
   const { code, message } = await timed(t, 'NodePublishVolume', outcomeOf(request));
