@@ -83,7 +83,7 @@ t.test('ceph-fuse reads nothing from /etc/ceph, leaves no files, and gets its ke
   t.equal(
     daemons.started?.args.join(' '),
     '--id k8s --conf /dev/null --mon-host 10.0.0.1 --keyfile /dev/fd/3 --client_mountpoint /volumes/csi/x ' +
-      '--client_mds_namespace cephfs --client_mount_timeout=15 --log_file= --admin_socket= ' +
+      '--client_fs cephfs --client_mount_timeout=15 --log_file= --admin_socket= ' +
       `-o fsname=${idText},subtype=ceph-fuse,noatime ${target}`,
   );
   t.equal(daemons.started?.secret?.reveal(), 'AQDkey==');
@@ -110,6 +110,10 @@ for (const [version, wants] of [
     const { mounter, daemons, request } = node(t, version);
     await mounter.mount(testContext(), request);
     t.equal(daemons.started?.args.includes('--client_quota=true'), wants);
+    t.equal(
+      daemons.started?.args.includes(wants || version.includes('13.') ? '--client_mds_namespace' : '--client_fs'),
+      true,
+    );
   });
 }
 
