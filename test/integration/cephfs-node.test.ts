@@ -104,6 +104,18 @@ t.test('one volume staged at two paths ends at each of them by itself', async (t
   await life.unstage(id, two);
 });
 
+t.test('a volume outlives a driver that was killed, and the next driver takes it away', async (t) => {
+  const life = site.life(t);
+  const id = await directories.make('survives');
+  const paths = await life.attach(id, many);
+  await writeFile(join(paths.targetPath, 'file'), 'before');
+  await site.restart('SIGKILL', async () => writeFile(join(paths.targetPath, 'file'), 'meanwhile'));
+  await life.rpc.stage(id, paths.stagingPath, many);
+  t.equal(await readFile(join(paths.targetPath, 'file'), 'utf8'), 'meanwhile');
+  await life.detach(id, paths);
+  t.strictSame(await ownDaemons(id), []);
+});
+
 t.test('mount options reach the mount, and what they may not say is refused', async (t) => {
   const life = site.life(t);
   const id = await directories.make('options');

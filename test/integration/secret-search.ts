@@ -1,0 +1,58 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The key as it is, and as it might be written after somebody has decoded or encoded it. */
+export function formsOf(key: string): Buffer[] {
+  const bytes = Buffer.from(key, 'base64');
+  const texts = [key, bytes.toString('hex'), Buffer.from(key).toString('hex'), Buffer.from(key).toString('base64')];
+  return [...texts.map((text) => Buffer.from(text)), bytes];
+}
+
+/** Every process's arguments and environment, and every file below the directory. @returns where one of the forms is. */
+async function search(directory: string, needles: readonly Buffer[]): Promise<string[]> {
+  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const places = [
+    ...processes.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`]),
+    ...(await filesBelow(directory)),
+    ...(await filesBelow('/dev/shm')),
+  ];
+  const hits = await Promise.all(
+    places.map(async (path) => {
+      const content = await readFile(path).catch(() => Buffer.alloc(0));
+      return needles.some((needle) => content.includes(needle)) ? [path] : [];
+    }),
+  );
+  return hits.flat();
+}
+
+/** Regular files, those on mounted volumes left out. */
+async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile() && entry.name !== 'image')
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Searches over and over. stop() @returns every place where something was found, and how often it looked. */
+export function sampler(
+  directory: string,
+  needles: readonly Buffer[],
+): { stop: () => Promise<{ hits: string[]; rounds: number }> } {
+  const hits = new Set<string>();
+  let rounds = 0;
+  let stopped = false;
+  const running = (async () => {
+    while (!stopped) {
+      for (const hit of await search(directory, needles)) hits.add(hit);
+      rounds += 1;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  return {
+    stop: async () => {
+      stopped = true;
+      await running;
+      return { hits: [...hits], rounds };
+    },
+  };
+}
