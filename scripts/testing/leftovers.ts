@@ -1,5 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+
+const attemptMs = 10_000;
 
 export interface Leftover {
   readonly kind: 'cluster' | 'mount' | 'loop' | 'process';
@@ -24,9 +27,9 @@ export async function findLeftovers(dir: string, mark: string): Promise<Leftover
 
 /** Takes away what findLeftovers finds. Best effort: what cannot be removed has been reported. */
 export async function removeLeftovers(dir: string, mark: string): Promise<void> {
-  const options = { reject: false, timeout: 20_000 };
-  for (const path of (await mountsOf(dir)).reverse()) await execa('umount', ['--lazy', path], options);
-  for (const { device } of await loopsOf(dir)) await execa('losetup', ['--detach', device], options);
+  const loops = await loopsOf(dir);
+  for (const path of (await mountsOf(dir)).reverse()) await attempt('umount', ['--lazy', path]);
+  for (const { device } of loops) await attempt('losetup', ['--detach', device]);
   for (const { pid } of await processesOf(dir, mark)) {
     try {
       process.kill(pid, 'SIGKILL');
@@ -34,6 +37,11 @@ export async function removeLeftovers(dir: string, mark: string): Promise<void> 
       // It has just ended.
     }
   }
+}
+
+/** Not waited for endlessly: unmounting a volume whose cluster is gone hangs, deaf to signals, until its daemon is killed. */
+async function attempt(program: string, args: string[]): Promise<void> {
+  await Promise.race([execa(program, args, { reject: false }), sleep(attemptMs, undefined, { ref: false })]);
 }
 
 /** Mount points below dir, in the order in which they were mounted. */

@@ -43,6 +43,8 @@ export interface StartOptions {
   dir?: string;
   /** Whether there is an mds and a file system; true when left out. */
   fs?: boolean;
+  /** Whether a signal stops it at once; true when left out. Whoever unmounts volumes before sees to signals itself. */
+  stopOnSignal?: boolean;
 }
 
 const FOREIGN_CONF = 'CUTTLE_TEST_CEPH_CONF';
@@ -71,7 +73,7 @@ export async function startCluster(options: StartOptions = {}): Promise<TestClus
     },
   );
   const confPath = started.stdout.trim().split('\n').at(-1) ?? '';
-  const remover = removeAtExit(dir);
+  const remover = removeAtExit(dir, options.stopOnSignal ?? true);
   try {
     return await Cluster.connect(confPath, { dir: dirname(confPath), remover });
   } catch (error) {
@@ -240,7 +242,7 @@ interface Remover {
 }
 
 /** A test that ends without stop(), by an exception or a signal, still leaves no cluster behind (SIGKILL excepted). */
-function removeAtExit(dir: string): Remover {
+function removeAtExit(dir: string, onSignals: boolean): Remover {
   const removeNow = (): void => {
     forget();
     execFileSync(clusterScript(), ['stop', '--dir', dir], { stdio: 'ignore' });
@@ -254,6 +256,6 @@ function removeAtExit(dir: string): Remover {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
   };
   process.on('exit', removeNow);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  if (onSignals) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   return { forget, removeNow };
 }
