@@ -1,6 +1,7 @@
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import type { CapacityRange } from '../domain/capacity.js';
+import type { SnapshotId } from '../domain/snapshot-id.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
@@ -15,7 +16,12 @@ export interface CreateVolumeInput {
   readonly capabilities: readonly VolumeCapability[];
   readonly parameters: StringMap;
   readonly credentials: Credentials | undefined;
+  /** undefined for an empty volume. */
+  readonly source: ContentSource | undefined;
 }
+
+/** What a new volume holds from the start. */
+export type ContentSource = { readonly snapshot: SnapshotId } | { readonly volume: VolumeId };
 
 export interface Volume {
   readonly id: VolumeId;
@@ -29,6 +35,26 @@ export interface VolumePlan<Id extends VolumeId = VolumeId> {
   readonly id: Id;
   /** @throws DriverError ALREADY_EXISTS when the name stands for a volume that doesn't fit the request. */
   create(ctx: CallContext): Promise<Volume>;
+}
+
+export interface CreateSnapshotInput<Id extends VolumeId = VolumeId> {
+  /** The CO's name for the snapshot: at most 128 characters of Unicode. */
+  readonly name: string;
+  readonly source: Id;
+  readonly credentials: Credentials | undefined;
+}
+
+export interface Snapshot {
+  readonly id: SnapshotId;
+  /** What a volume made of it must at least have. */
+  readonly sizeBytes: bigint;
+  readonly createdMs: number;
+}
+
+export interface SnapshotPage {
+  readonly snapshots: readonly Snapshot[];
+  /** Where the next page starts; undefined at the end. */
+  readonly next: string | undefined;
 }
 
 export interface Capacity {
@@ -49,9 +75,24 @@ export interface VolumePage {
   readonly next: string | undefined;
 }
 
+/** Snapshots of a backend's volumes. */
+export interface SnapshotBackend<Id extends VolumeId = VolumeId> {
+  /** Idempotent. @throws DriverError NOT_FOUND (no such volume), ALREADY_EXISTS (the name stands for another volume's snapshot). */
+  create(ctx: CallContext, input: CreateSnapshotInput<Id>): Promise<Snapshot>;
+  /** Idempotent. Volumes made of it stay. */
+  delete(ctx: CallContext, id: SnapshotId<Id>, credentials: Credentials | undefined): Promise<void>;
+  /** undefined when there is no such snapshot. */
+  find(ctx: CallContext, id: SnapshotId<Id>, credentials: Credentials | undefined): Promise<Snapshot | undefined>;
+  /** Of one volume, which may be deleted already. */
+  of(ctx: CallContext, source: Id): Promise<readonly Snapshot[]>;
+  /** @param after where to go on ('' = from the start); @throws DriverError ABORTED when it is no such place. */
+  list(ctx: CallContext, after: string, max: number): Promise<SnapshotPage>;
+}
+
 /** What the Controller service needs of a backend; it is given no ids but its own kind's. */
 export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   readonly kind: BackendKind;
+  readonly snapshots: SnapshotBackend<Id>;
   /** Checks everything that can be checked without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
   planVolume(input: CreateVolumeInput): VolumePlan;
   /** Idempotent. @throws DriverError FAILED_PRECONDITION when the volume is in use. */

@@ -71,6 +71,7 @@ export interface CephPool {
   readonly namespace: string;
   readonly omap: RadosOmap;
   readonly images: RbdImages;
+  readonly snapshots: RbdSnapshots;
   /**
    * Takes or renews an advisory lock on an object (`rados lock`); a crash gives it up after durationMs.
    * @returns false when somebody else holds it.
@@ -117,6 +118,8 @@ export interface ImageHeader {
   readonly id: string;
   readonly sizeBytes: bigint;
   readonly features: bigint;
+  /** Whether there are snapshots, those that only clones still need included. */
+  readonly hasSnapshots: boolean;
   /** Those of the asked-for metadata keys that are set. */
   readonly metadata: ReadonlyMap<string, string>;
 }
@@ -188,6 +191,45 @@ export interface RbdImages {
   listTrash(ctx: CallContext): Promise<TrashEntry[]>;
   /** Frees the space of a trashed image. @throws CephError EBUSY when it is open somewhere, ENOENT, ENOTEMPTY. */
   removeFromTrash(ctx: CallContext, id: string): Promise<void>;
+}
+
+export interface RbdSnapshot {
+  readonly name: string;
+  /** The image's size when it was taken, in bytes. */
+  readonly sizeBytes: bigint;
+  readonly createdMs: number;
+}
+
+export interface ImageClone {
+  /** Feature bits (librbd.h, RBD_FEATURE_*). */
+  readonly features: bigint;
+  readonly dataPool?: string;
+  /** log2 of the object size; the parent's unless set. */
+  readonly order?: number;
+  readonly stripeUnitBytes?: bigint;
+  readonly stripeCount?: bigint;
+}
+
+/** Where an image's content comes from. */
+export interface ImageParent {
+  readonly imageId: string;
+  readonly snapshot: string;
+}
+
+/** Snapshots of images of one pool and namespace. Images are named by their ids, which a rename doesn't change. */
+export interface RbdSnapshots {
+  /** Takes one round trip to the monitors, which give out ids about once a second. @throws CephError EEXIST, ENOENT. */
+  create(ctx: CallContext, imageId: string, name: string): Promise<void>;
+  /** Those that people and drivers have made, not RBD's own. @throws CephError ENOENT (no such image). */
+  list(ctx: CallContext, imageId: string): Promise<RbdSnapshot[]>;
+  /** Clones of it stay: RBD keeps what they need. @throws CephError ENOENT, EBUSY (protected: clones of format 1). */
+  remove(ctx: CallContext, imageId: string, name: string): Promise<void>;
+  /** Copy on write, clone format 2. The new image is in `into`. @throws CephError EEXIST, ENOENT. */
+  clone(ctx: CallContext, imageId: string, name: string, into: CephPool, child: string, image: ImageClone): Promise<void>;
+  /** undefined for an image that is no clone. */
+  parent(ctx: CallContext, imageId: string): Promise<ImageParent | undefined>;
+  /** Copies what the image still reads from its parent, and forgets the parent: takes as long as the data is large. */
+  flatten(ctx: CallContext, imageId: string): Promise<void>;
 }
 
 export interface FileSystemInfo {

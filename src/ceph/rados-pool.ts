@@ -5,6 +5,16 @@ import { librados } from './native/librados.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
 import { OmapObjects } from './rados-omap.js';
 import { RbdPoolImages } from './rbd-images.js';
+import { RbdPoolSnapshots } from './rbd-snapshots.js';
+
+const handles = new WeakMap<CephPool, PoolHandle>();
+
+/** What is behind a pool that this library has opened: for calls that take two. */
+function handleOf(pool: CephPool): PoolHandle {
+  const handle = handles.get(pool);
+  if (handle === undefined) throw new TypeError('a pool of another implementation');
+  return handle;
+}
 
 /** One pool and namespace, opened on one connection. */
 export class RadosPool implements CephPool {
@@ -12,14 +22,17 @@ export class RadosPool implements CephPool {
   readonly namespace: string;
   readonly omap: OmapObjects;
   readonly images: RbdPoolImages;
+  readonly snapshots: RbdPoolSnapshots;
   readonly #handle: PoolHandle;
 
   constructor(handle: PoolHandle) {
     this.name = handle.name;
     this.namespace = handle.namespace;
     this.#handle = handle;
+    handles.set(this, handle);
     this.omap = new OmapObjects(handle);
     this.images = new RbdPoolImages(handle);
+    this.snapshots = new RbdPoolSnapshots(handle, handleOf);
   }
 
   /** The pool was deleted, or deleted and made again: this handle speaks to the old one. */

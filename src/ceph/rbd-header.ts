@@ -15,6 +15,8 @@ const failOk = 2; // librados.h, LIBRADOS_OP_FLAG_FAILOK
 const compareEqual = 1; // LIBRADOS_CMPXATTR_OP_EQ
 /** cls_rbd keeps image metadata in the header's object map under this prefix. */
 const metadataPrefix = 'metadata_';
+/** Room for the newest id and a count; what follows is not looked at. */
+const snapshotRoomBytes = 4096;
 /** Room for each metadata value: nearly all are short, and a longer one is asked for again with more. */
 const metadataRoomBytes = [512, 16 << 10, 1 << 20];
 
@@ -51,6 +53,8 @@ export async function readHeader(
       id,
       sizeBytes: size.uint64(),
       features: new Decoder(reply.features.output).uint64(),
+      // A context is the newest id and the list of all of them: one that is too long for the room says so by that.
+      hasSnapshots: reply.snapshots.result.readInt32LE() < 0 || reply.snapshots.output.readUInt32LE(8) > 0,
       metadata: present(reply.metadata),
     };
   }
@@ -60,6 +64,7 @@ export async function readHeader(
 interface HeaderReply {
   readonly size: Answer;
   readonly features: Answer;
+  readonly snapshots: Answer;
   readonly metadata: readonly { readonly key: string; readonly answer: Answer }[];
 }
 
@@ -82,6 +87,7 @@ async function askHeader(
     const reply = {
       size: ask('get_size', encodeUint64(headSnapshot), 9),
       features: ask('get_features', Buffer.concat([encodeUint64(headSnapshot), Buffer.of(1)]), 16),
+      snapshots: ask('get_snapcontext', Buffer.alloc(0), snapshotRoomBytes),
       metadata: metadataKeys.map((key) => {
         const answer = ask('metadata_get', encodeString(key), roomBytes);
         rados.readOpFlags.sync(op, failOk);

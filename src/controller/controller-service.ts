@@ -3,6 +3,9 @@ import type {
   ControllerBackend,
   CreateVolumeInput,
   GrownVolume,
+  CreateSnapshotInput,
+  Snapshot,
+  SnapshotPage,
   StringMap,
   Volume,
   VolumePage,
@@ -14,10 +17,14 @@ import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
 import type { KeyedLock } from '../platform/keyed-lock.js';
+import { createSnapshot } from './create-snapshot.js';
 import { createVolume } from './create-volume.js';
+import { deleteSnapshot, type SnapshotInput } from './delete-snapshot.js';
 import { deleteVolume } from './delete-volume.js';
 import { expandVolume } from './expand-volume.js';
 import { getCapacity } from './get-capacity.js';
+import { getSnapshot } from './get-snapshot.js';
+import { listSnapshots, type ListSnapshotsInput } from './list-snapshots.js';
 import { listVolumes } from './list-volumes.js';
 import { validateVolumeCapabilities } from './validate-volume-capabilities.js';
 
@@ -48,7 +55,8 @@ export interface GetCapacityInput {
   readonly capabilities: readonly VolumeCapability[];
 }
 
-export interface ListVolumesInput {
+export interface ListInput {
+  /** 0 = all. */
   readonly maxEntries: number;
   readonly startingToken: string;
 }
@@ -61,7 +69,11 @@ export interface ControllerService {
   /** The reason why the volume can't be used in all of these ways; undefined when it can. */
   validateVolumeCapabilities(ctx: CallContext, input: ValidateInput): Promise<string | undefined>;
   getCapacity(ctx: CallContext, input: GetCapacityInput): Promise<Capacity>;
-  listVolumes(ctx: CallContext, input: ListVolumesInput): Promise<VolumePage>;
+  listVolumes(ctx: CallContext, input: ListInput): Promise<VolumePage>;
+  createSnapshot(ctx: CallContext, input: CreateSnapshotInput): Promise<Snapshot>;
+  deleteSnapshot(ctx: CallContext, input: SnapshotInput): Promise<void>;
+  getSnapshot(ctx: CallContext, input: SnapshotInput): Promise<Snapshot>;
+  listSnapshots(ctx: CallContext, input: ListSnapshotsInput): Promise<SnapshotPage>;
 }
 
 export interface ControllerDependencies {
@@ -77,5 +89,9 @@ export function controllerService(deps: ControllerDependencies): ControllerServi
     validateVolumeCapabilities: async (ctx, input) => validateVolumeCapabilities(ctx, deps, input),
     getCapacity: async (ctx, input) => getCapacity(ctx, deps, input),
     listVolumes: async (ctx, input) => listVolumes(ctx, deps, input),
+    createSnapshot: async (ctx, input) => createSnapshot(ctx, deps, input),
+    deleteSnapshot: async (ctx, input) => deleteSnapshot(ctx, deps, input),
+    getSnapshot: async (ctx, input) => getSnapshot(ctx, deps, input),
+    listSnapshots: async (ctx, input) => listSnapshots(ctx, deps, input),
   };
 }

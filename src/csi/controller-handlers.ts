@@ -3,7 +3,9 @@ import type { ControllerService } from '../controller/controller-service.js';
 import { formatVolumeId } from '../domain/volume-id.js';
 import { csi } from './gen/csi.js';
 import { google as wrappers } from './gen/google/protobuf/wrappers.js';
+import type { CallContext } from '../platform/call-context.js';
 import type { RpcHandler } from './rpc.js';
+import { snapshotHandlers } from './snapshot-handlers.js';
 import {
   readCreateVolume,
   readDeleteVolume,
@@ -21,15 +23,21 @@ const capabilities = [
   Type.LIST_VOLUMES,
   Type.GET_CAPACITY,
   Type.EXPAND_VOLUME,
+  Type.CREATE_DELETE_SNAPSHOT,
+  Type.LIST_SNAPSHOTS,
+  Type.GET_SNAPSHOT,
+  Type.CLONE_VOLUME,
   Type.SINGLE_NODE_MULTI_WRITER,
 ];
 
 /** Messages to domain inputs and back; nothing else happens here. */
 export function controllerHandlers(service: ControllerService): Record<string, RpcHandler> {
   return {
+    ...snapshotHandlers(service),
+
     CreateVolume: async (ctx, request) =>
       new csi.v1.CreateVolumeResponse({
-        volume: volumeMessage(await service.createVolume(ctx, readCreateVolume(request as csi.v1.CreateVolumeRequest))),
+        volume: await createVolume(service, ctx, request as csi.v1.CreateVolumeRequest),
       }),
 
     DeleteVolume: async (ctx, request) => {
@@ -85,6 +93,17 @@ export function controllerHandlers(service: ControllerService): Record<string, R
         }),
       ),
   };
+}
+
+/** A volume that was made of something says so by the request's own words (CSI spec, Volume.content_source). */
+async function createVolume(
+  service: ControllerService,
+  ctx: CallContext,
+  request: csi.v1.CreateVolumeRequest,
+): Promise<csi.v1.Volume> {
+  const message = volumeMessage(await service.createVolume(ctx, readCreateVolume(request)));
+  if (request.volume_content_source !== undefined) message.content_source = request.volume_content_source;
+  return message;
 }
 
 function volumeMessage(volume: Volume): csi.v1.Volume {

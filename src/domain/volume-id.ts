@@ -108,7 +108,7 @@ export function isObjectName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/@\u0000-\u001f\u007f]/.test(name);
 }
 
-function encodeField(value: string): string {
+export function encodeField(value: string): string {
   let text = '';
   for (const byte of new TextEncoder().encode(value)) {
     const char = String.fromCharCode(byte);
@@ -117,7 +117,8 @@ function encodeField(value: string): string {
   return text;
 }
 
-function decodeField(text: string): string | undefined {
+/** undefined for what encodeField() would not write. */
+export function decodeField(text: string): string | undefined {
   if (!encodedField.test(text)) return undefined;
   try {
     const value = decodeURIComponent(text);

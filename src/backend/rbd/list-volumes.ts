@@ -6,6 +6,7 @@ import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
 import type { ImagePools } from './image-pools.js';
+import { poolsInOrder } from './pools-in-order.js';
 import { nodeContext } from './parameters.js';
 import { recordKey, recordPlace } from './metadata-keys.js';
 
@@ -45,21 +46,10 @@ export async function listVolumes(
 }
 
 async function* walk(ctx: CallContext, pools: ImagePools, start: Place | undefined): AsyncGenerator<Found> {
-  const clusters = [...pools.clusters.all()].sort((a, b) => (a.id < b.id ? -1 : 1));
-  for (const cluster of clusters) {
-    if (start !== undefined && cluster.id < start.clusterId) continue;
-    const connection = await pools.connect(ctx, cluster.id);
-    const names = (await connection.poolsOfApplication(ctx, 'rbd')).sort();
-    for (const name of names) {
-      const here = start?.clusterId === cluster.id;
-      if (here && name < start.pool) continue;
-      const opened = await pools.open(
-        ctx,
-        { clusterId: cluster.id, pool: name, namespace: cluster.rbdNamespace },
-        undefined,
-      );
-      yield* walkPool(ctx, opened.pool, cluster.id, here && name === start.pool ? start.image : '');
-    }
+  const place = start === undefined ? undefined : [start.clusterId, start.pool];
+  for await (const { clusterId, pool } of poolsInOrder(ctx, pools, place)) {
+    const here = start?.clusterId === clusterId && start.pool === pool.name;
+    yield* walkPool(ctx, pool, clusterId, here ? start.image : '');
   }
 }
 

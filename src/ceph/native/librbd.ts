@@ -17,6 +17,7 @@ export const imageOption = {
   stripeUnit: 3,
   stripeCount: 4,
   dataPool: 10,
+  cloneFormat: 12,
 } as const;
 
 function loadLibrbd() {
@@ -29,12 +30,29 @@ function loadLibrbd() {
     create: call('int rbd_create4(void *io, const char *name, uint64_t size, void *options)'),
     open: call('int rbd_open(void *io, const char *name, _Out_ void **image, const char *snapshot)'),
     openReadOnly: call('int rbd_open_read_only(void *io, const char *name, _Out_ void **image, const char *snapshot)'),
+    openById: call('int rbd_open_by_id(void *io, const char *id, _Out_ void **image, const char *snapshot)'),
+    openByIdReadOnly: call(
+      'int rbd_open_by_id_read_only(void *io, const char *id, _Out_ void **image, const char *snapshot)',
+    ),
     close: call('int rbd_close(void *image)'),
     resize: call('int rbd_resize(void *image, uint64_t size)'),
     stat: call('int rbd_stat(void *image, void *info, size_t length)'),
     stripeUnit: call('int rbd_get_stripe_unit(void *image, void *value)'),
     stripeCount: call('int rbd_get_stripe_count(void *image, void *value)'),
     dataPoolId: call('int64_t rbd_get_data_pool_id(void *image)'),
+    createSnapshot: call('int rbd_snap_create(void *image, const char *name)'),
+    removeSnapshot: call('int rbd_snap_remove(void *image, const char *name)'),
+    listSnapshots: call('int rbd_snap_list(void *image, void *snapshots, void *count)'),
+    endSnapshotList: call('void rbd_snap_list_end(void *snapshots)'),
+    snapshotTime: call('int rbd_snap_get_timestamp(void *image, uint64_t id, void *timestamp)'),
+    snapshotNamespace: call('int rbd_snap_get_namespace_type(void *image, uint64_t id, void *type)'),
+    clone: call(
+      'int rbd_clone3(void *parentIo, const char *parent, const char *snapshot, void *childIo, const char *child, void *options)',
+    ),
+    parentInfo: call('int rbd_get_parent(void *image, void *parentImage, void *parentSnapshot)'),
+    endParentImage: call('void rbd_linked_image_spec_cleanup(void *image)'),
+    endParentSnapshot: call('void rbd_snap_spec_cleanup(void *snapshot)'),
+    flatten: call('int rbd_flatten(void *image)'),
     rename: call('int rbd_rename(void *io, const char *from, const char *to)'),
     remove: call('int rbd_remove(void *io, const char *name)'),
     trashMove: call('int rbd_trash_move(void *io, const char *name, uint64_t delaySeconds)'),

@@ -3,7 +3,7 @@ import type {
   DeleteVolumeInput,
   ExpandVolumeInput,
   GetCapacityInput,
-  ListVolumesInput,
+  ListInput,
   ValidateInput,
 } from '../../controller/controller-service.js';
 import type { CapacityRange } from '../../domain/capacity.js';
@@ -11,15 +11,11 @@ import { parseVolumeId } from '../../domain/volume-id.js';
 import type { csi } from '../gen/csi.js';
 import { readCapabilities } from './capabilities.js';
 import { readCredentials } from './credentials.js';
+import { readPage, readSource } from './snapshots.js';
 import { invalid, readInt64, readMap, requireId, requireName } from './fields.js';
 
 export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVolumeInput {
   const name = requireName(request.name);
-  if (request.volume_content_source !== undefined) {
-    throw invalid(
-      'volume_content_source is set: this driver does not make volumes from snapshots or volumes yet and does not advertise it',
-    );
-  }
   if (request.mutable_parameters.size > 0) {
     throw invalid(
       'mutable_parameters is set, which this driver does not advertise: leave the VolumeAttributesClass out',
@@ -31,6 +27,7 @@ export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVol
     capabilities: readCapabilities('volume_capabilities', request.volume_capabilities),
     parameters: readMap('parameters', request.parameters),
     credentials: readCredentials(request.secrets),
+    source: readSource(request.volume_content_source),
   };
 }
 
@@ -64,10 +61,8 @@ export function readGetCapacity(request: csi.v1.GetCapacityRequest): GetCapacity
   };
 }
 
-export function readListVolumes(request: csi.v1.ListVolumesRequest): ListVolumesInput {
-  if (request.max_entries < 0)
-    throw invalid(`max_entries is ${request.max_entries}: use a positive number, or 0 for all`);
-  return { maxEntries: request.max_entries, startingToken: request.starting_token };
+export function readListVolumes(request: csi.v1.ListVolumesRequest): ListInput {
+  return readPage(request);
 }
 
 function readRange(range: csi.v1.CapacityRange | undefined): CapacityRange | undefined {

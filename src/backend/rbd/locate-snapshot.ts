@@ -1,0 +1,29 @@
+import { ifPresent } from '../../ceph/ceph-error.js';
+import type { CephPool, RbdSnapshot } from '../../ceph/client.js';
+import type { SnapshotId } from '../../domain/snapshot-id.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import { lookUp } from './snapshot-registry.js';
+
+/** A snapshot with the image that has it. */
+export interface LocatedSnapshot {
+  readonly imageId: string;
+  readonly snapshot: RbdSnapshot;
+}
+
+/**
+ * By the image's name, as for snapshots that were made by hand; else by the registry: the image of a deleted volume lives on under
+ * a reserved name while it has snapshots. undefined when there is no such snapshot.
+ */
+export async function locateSnapshot(
+  ctx: CallContext,
+  pool: CephPool,
+  id: SnapshotId<RbdVolumeId>,
+): Promise<LocatedSnapshot | undefined> {
+  const entry = await lookUp(ctx, pool, id.name);
+  const imageId = entry?.imageId ?? (await ifPresent(pool.images.id(ctx, id.source.image)));
+  if (imageId === undefined || (entry !== undefined && entry.image !== id.source.image)) return undefined;
+  const snapshots = (await ifPresent(pool.snapshots.list(ctx, imageId))) ?? [];
+  const snapshot = snapshots.find(({ name }) => name === id.name);
+  return snapshot === undefined ? undefined : { imageId, snapshot };
+}
