@@ -173,7 +173,7 @@ export class ConnectionPool implements CephClient {
     this.#retired.add(connection);
     this.#log.warn(
       { cluster: connection.clusterId, user: connection.user, address: connection.address },
-      'this connection is on the blocklist or was cut off while it held a lock: connecting anew',
+      'this connection was refused something, is on the blocklist or was cut off while it held a lock: connecting anew',
     );
   }
 
