@@ -31,7 +31,7 @@ export interface MountsOptions {
   readonly timeouts: CephTimeouts;
   readonly lanes: FileSystemLanes;
   /** Of this connection among all that live, and of its successor after a crash: see takeOver(). */
-  readonly sessionName?: string;
+  readonly sessionName: string;
   readonly describe: (doing: string) => CephCall;
   /** Runs a monitor command. */
   readonly command: (ctx: CallContext, call: CephCall, command: Readonly<Record<string, unknown>>) => Promise<string>;
@@ -147,10 +147,12 @@ export class CephFsMounts {
 
   /** @returns the error when another root may be tried. Runs inside a job. */
   async #mount(call: CephCall, key: string, name: string, root: string): Promise<Pointer | CephError> {
-    const session = this.#sessionUuid(key);
-    if (session !== undefined) await this.#takeOver(call, name, session);
+    const session = createHash('sha256')
+      .update(JSON.stringify([this.#options.sessionName, key]))
+      .digest('hex');
+    await this.#takeOver(call, name, session);
     const handle = await this.#handle(call, name);
-    if (session !== undefined) libcephfs().setUuid.sync(handle, session);
+    libcephfs().setUuid.sync(handle, session);
     const returned = await libcephfs().mount(handle, root);
     if (returned >= 0) return handle;
     await libcephfs().release(handle);
@@ -160,8 +162,9 @@ export class CephFsMounts {
   }
 
   /**
-   * Ends the session of a predecessor that was killed. It holds capabilities on every directory that it has touched, the
-   * parents of all volumes among them, and the MDS would let everybody else wait for it for a minute (session_timeout).
+   * Ends the session of a predecessor that was killed, or of a mount of ours that was given up half-way. It holds capabilities
+   * on the directories that it has touched, the parents of all volumes among them, and the MDS would let everybody else wait for
+   * it for a minute (session_timeout).
    */
   async #takeOver(call: CephCall, name: string, session: string): Promise<void> {
     const handle = await this.#handle(call, name);
@@ -184,14 +187,6 @@ export class CephFsMounts {
     }
     cephfs.selectFileSystem.sync(handle, name);
     return handle;
-  }
-
-  #sessionUuid(key: string): string | undefined {
-    const { sessionName } = this.#options;
-    if (sessionName === undefined) return undefined;
-    return createHash('sha256')
-      .update(JSON.stringify([sessionName, key]))
-      .digest('hex');
   }
 
   #describe(name: string, doing: string): CephCall {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from '../platform/call-context.js';
 import type { Logger } from '../platform/logger.js';
@@ -47,7 +47,7 @@ export interface ConnectionPoolOptions {
   readonly idleMs?: number;
   /**
    * A name that this process alone has among those that live, and that its successor after a crash will have again. By it a new
-   * process ends the CephFS sessions of the one that was killed; without it, the MDS waits a minute for them.
+   * process ends the CephFS sessions of the one that was killed; without one, the MDS waits a minute for them.
    */
   readonly sessionName?: string;
 }
@@ -59,7 +59,7 @@ export class ConnectionPool implements CephClient {
   readonly #gates = new Map<string, Gates>();
   readonly #log: Logger;
   readonly #idleMs: number;
-  readonly #sessionName: string | undefined;
+  readonly #sessionName: string;
   readonly #sweeper: NodeJS.Timeout;
   readonly #memory = new MemoryKeeper();
   #closed = false;
@@ -67,7 +67,7 @@ export class ConnectionPool implements CephClient {
   constructor(options: ConnectionPoolOptions) {
     this.#log = options.log;
     this.#idleMs = options.idleMs ?? defaultIdleMs;
-    this.#sessionName = options.sessionName;
+    this.#sessionName = options.sessionName ?? randomUUID();
     this.#sweeper = setInterval(
       () => {
         this.#sweep();
@@ -150,8 +150,7 @@ export class ConnectionPool implements CephClient {
   }
 
   /** The same after a restart with other monitors or timeouts. */
-  #sessionOf({ clusterId, user, key }: CephAccess): string | undefined {
-    if (this.#sessionName === undefined) return undefined;
+  #sessionOf({ clusterId, user, key }: CephAccess): string {
     return JSON.stringify([this.#sessionName, clusterId, user, hashOf(key)]);
   }
 
@@ -174,7 +173,7 @@ export class ConnectionPool implements CephClient {
     this.#retired.add(connection);
     this.#log.warn(
       { cluster: connection.clusterId, user: connection.user, address: connection.address },
-      'this connection is on the blocklist or was cut off while it held a lock: connecting anew',
+      'this connection was refused something, is on the blocklist or was cut off while it held a lock: connecting anew',
     );
   }
 

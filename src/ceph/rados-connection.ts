@@ -47,7 +47,7 @@ export class RadosConnection implements CephConnection {
   #closing: Promise<void> | undefined;
 
   /** @param sessionName of this connection among all that live, and of its successor after a crash. */
-  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes, sessionName?: string) {
+  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes, sessionName: string) {
     this.clusterId = access.clusterId;
     this.user = access.user;
     this.#cluster = cluster;
@@ -60,7 +60,7 @@ export class RadosConnection implements CephConnection {
       cluster,
       timeouts: access.timeouts,
       lanes: lanes.fileSystems,
-      ...(sessionName === undefined ? {} : { sessionName }),
+      sessionName,
       describe: (doing) => this.describe(doing),
       command: async (ctx, call, command) => this.#command(ctx, call, command),
     });

@@ -68,7 +68,8 @@ async function whileStopped(cluster: TestCluster, work: () => Promise<unknown>):
 
 async function silentMds(t: Test, cluster: TestCluster, client: ConnectionPool): Promise<void> {
   const fs = await mount(client, cluster);
-  const pool = await (await client.connect(context(), adminAccess(cluster, timeouts))).pool(context(), 'rbd', '');
+  const connection = await client.connect(context(), adminAccess(cluster, timeouts));
+  const pool = await connection.pool(context(), 'rbd', '');
   await fs.makeDirectories(context(), '/silent/tree/a', 0o755);
   await fs.makeDirectory(context(), '/silent/one', directory({ attributes: quota }));
   const creates = async (prefix: string) => {
@@ -89,10 +90,7 @@ async function silentMds(t: Test, cluster: TestCluster, client: ConnectionPool):
         rename: async (ms) => fs.rename(context(ms), '/silent/one', '/silent/two'),
         lock: async (ms) => fs.lock(context(ms), '/silent/lock'),
         remove: async (ms) => fs.removeTree(context(ms), '/silent/tree', { concurrency: 4 }),
-        mount: async (ms) =>
-          (await client.connect(context(), adminAccess(cluster, timeouts))).fileSystem(context(ms), 'cephfs', [
-            '/silent',
-          ]),
+        mount: async (ms) => connection.fileSystem(context(ms), 'cephfs', ['/silent']),
       };
       await Promise.all(
         Object.values(calls).flatMap((call) => [
@@ -109,7 +107,8 @@ async function silentMds(t: Test, cluster: TestCluster, client: ConnectionPool):
       t.ok(duringMs < beforeMs * 3 + 300, `60 images in ${duringMs.toFixed(0)} ms, ${beforeMs.toFixed(0)} before`);
       await Promise.all(burst);
     });
-    await onceAnswered(async () => fs.makeDirectory(context(), '/silent/after', directory({ attributes: quota })));
+    await onceAnswered(async () => connection.fileSystem(context(), 'cephfs', ['/silent']));
+    await onceAnswered(async () => fs.makeDirectories(context(), '/silent/after', 0o755));
     t.ok(await mount(client, cluster, 'another'), 'another connection mounts');
     t.equal(await mount(client, cluster), fs, 'the mount has outlived it');
     const whole = await onceAnswered(async () => fs.removeTree(context(), '/silent', { concurrency: 8 }));

@@ -79,8 +79,6 @@ t.test('the command that the message names makes the volume work', async (t) => 
   const command = /allow it by: ceph (auth caps .*) \(it replaces/.exec(message)?.[1] ?? '';
   const words = execFileSync('bash', ['-c', `printf '%s\\n' ${command}`], { encoding: 'utf8' });
   await cluster.ceph(words.trimEnd().split('\n'));
-  // An OSD asks for a client's capabilities when it connects, and the driver keeps its connections.
-  await site.restart('SIGTERM');
   const { targetPath } = await site.life(t).attach(id, { secrets });
   await writeFile(join(targetPath, 'file'), 'content');
 });

@@ -37,7 +37,6 @@ t.test('a directory is staged, shared by two targets, bounded by its quota, and 
   await life.unstage(id, staging);
   await life.rpc.unstage(id, staging);
   t.equal(await mountEntry(staging), undefined);
-  t.strictSame(await readdir('/run/ceph').catch(() => []), [], 'no socket');
 });
 
 t.test('a write past the quota fails with EDQUOT', async (t) => {

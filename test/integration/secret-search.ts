@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The key as it is, and as it might be written after somebody has decoded or encoded it. */
@@ -25,12 +25,20 @@ async function search(directory: string, needles: readonly Buffer[]): Promise<st
   return hits.flat();
 }
 
-/** Regular files, those on mounted volumes left out. */
-async function filesBelow(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => entry.isFile() && entry.name !== 'image')
-    .map((entry) => join(entry.parentPath, entry.name));
+/** Regular files. What is mounted below is left out: a directory that is being read could not be unmounted. */
+async function filesBelow(directory: string, device?: number): Promise<string[]> {
+  // Whatever is found may be gone when it is looked at.
+  const own = await lstat(directory).catch(() => undefined);
+  if (own === undefined || (device !== undefined && own.dev !== device)) return [];
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) return filesBelow(path, own.dev);
+      return entry.isFile() && entry.name !== 'image' ? [path] : [];
+    }),
+  );
+  return found.flat();
 }
 
 /** Searches over and over. stop() @returns every place where something was found, and how often it looked. */
