@@ -12,6 +12,8 @@ export interface VolumeRecord {
   readonly labels: StringMap;
   /** The size that was decided on when it was made, where the volume itself can be there without one. */
   readonly sizeBytes?: string;
+  /** The id of the snapshot or volume that it was made of. */
+  readonly source?: string;
 }
 
 export interface RecordPlace {
@@ -23,7 +25,11 @@ const labelPrefix = 'csi.storage.k8s.io/';
 const labelNames = ['pvc/name', 'pvc/namespace', 'pv/name'];
 
 /** Keys are sorted, so that equal requests make equal text. */
-export function recordOf(name: string, parameters: StringMap, sizeBytes?: bigint): VolumeRecord {
+export function recordOf(
+  name: string,
+  parameters: StringMap,
+  more: { readonly sizeBytes?: bigint; readonly source?: string } = {},
+): VolumeRecord {
   const sorted = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     version: 1,
@@ -34,7 +40,8 @@ export function recordOf(name: string, parameters: StringMap, sizeBytes?: bigint
         .filter(([key]) => labelNames.some((label) => key === labelPrefix + label))
         .map(([key, value]) => [key.slice(labelPrefix.length), value]),
     ),
-    ...(sizeBytes === undefined ? {} : { sizeBytes: sizeBytes.toString() }),
+    ...(more.sizeBytes === undefined ? {} : { sizeBytes: more.sizeBytes.toString() }),
+    ...(more.source === undefined ? {} : { source: more.source }),
   };
 }
 
@@ -61,15 +68,16 @@ function isRecord(value: unknown): value is VolumeRecord {
   return typeof name === 'string' && typeof parameters === 'object' && parameters !== null;
 }
 
-/** The first parameter that differs, for the sentence; undefined when none does. */
-export function firstDifference(recorded: StringMap, requested: StringMap): string | undefined {
-  const keys = new Set([...Object.keys(recorded), ...Object.keys(requested)]);
+/** What differs between two requests for one name, for the sentence; undefined when nothing does. */
+export function firstDifference(recorded: VolumeRecord, requested: VolumeRecord): string | undefined {
+  const keys = new Set([...Object.keys(recorded.parameters), ...Object.keys(requested.parameters)]);
   for (const key of [...keys].sort()) {
-    const before = recorded[key];
-    const now = requested[key];
+    const before = recorded.parameters[key];
+    const now = requested.parameters[key];
     if (before !== now) return `parameter ${key} was ${quote(before)} and now is ${quote(now)}`;
   }
-  return undefined;
+  if (recorded.source === requested.source) return undefined;
+  return `volume_content_source was ${quote(recorded.source)} and now is ${quote(requested.source)}`;
 }
 
 function quote(value: string | undefined): string {

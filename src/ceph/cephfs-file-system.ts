@@ -141,6 +141,17 @@ export class MountedFileSystem implements CephFileSystem {
     return removeTree(this.#mount, ctx, path, how);
   }
 
+  async removeDirectory(ctx: CallContext, path: string): Promise<void> {
+    const doing = `remove directory ${path}`;
+    await this.#at(ctx, doing, path, async (local) => {
+      this.#mount.check(await libcephfs().removeDirectory(this.#mount.handle, local), doing);
+    });
+  }
+
+  async copyTree(): Promise<void> {
+    return Promise.reject(new TypeError('not built yet'));
+  }
+
   async lock(ctx: CallContext, path: string): Promise<boolean> {
     return this.#locks.lock(ctx, path);
   }
@@ -178,7 +189,7 @@ export class MountedFileSystem implements CephFileSystem {
 
   async #statusOf(local: string, doing: string): Promise<FileStatus> {
     const status = Buffer.alloc(statxBytes);
-    const want = statxWant.mode | statxWant.uid | statxWant.gid;
+    const want = statxWant.mode | statxWant.uid | statxWant.gid | statxWant.inode;
     this.#mount.check(await libcephfs().status(this.#mount.handle, local, status, want, noFollow), doing);
     const mode = status.readUInt16LE(statxAt.mode);
     return {
@@ -186,6 +197,7 @@ export class MountedFileSystem implements CephFileSystem {
       mode: mode & 0o7777,
       uid: status.readUInt32LE(statxAt.uid),
       gid: status.readUInt32LE(statxAt.gid),
+      inode: status.readBigUInt64LE(statxAt.inode),
     };
   }
 

@@ -225,7 +225,14 @@ export interface RbdSnapshots {
   /** Clones of it stay: RBD keeps what they need. @throws CephError ENOENT, EBUSY (protected: clones of format 1). */
   remove(ctx: CallContext, imageId: string, name: string): Promise<void>;
   /** Copy on write, clone format 2. The new image is in `into`. @throws CephError EEXIST, ENOENT. */
-  clone(ctx: CallContext, imageId: string, name: string, into: CephPool, child: string, image: ImageClone): Promise<void>;
+  clone(
+    ctx: CallContext,
+    imageId: string,
+    name: string,
+    into: CephPool,
+    child: string,
+    image: ImageClone,
+  ): Promise<void>;
   /** undefined for an image that is no clone. */
   parent(ctx: CallContext, imageId: string): Promise<ImageParent | undefined>;
   /** Copies what the image still reads from its parent, and forgets the parent: takes as long as the data is large. */
@@ -259,6 +266,15 @@ export interface FileStatus {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Stays the same wherever the file is renamed to. */
+  readonly inode: bigint;
+}
+
+export interface TreeCopy {
+  /** Files copied at the same time. */
+  readonly concurrency: number;
+  /** Told now and then what has been copied so far. */
+  readonly onProgress?: (copied: { readonly entries: number; readonly bytes: bigint }) => void;
 }
 
 export interface TreeRemoval {
@@ -303,6 +319,15 @@ export interface CephFileSystem {
    * ctx.signal is aborted. @returns how many entries it has removed.
    */
   removeTree(ctx: CallContext, path: string, how: TreeRemoval): Promise<number>;
+  /** Removes an empty directory, or a snapshot (`DIRECTORY/.snap/NAME`). @throws CephError ENOENT, ENOTEMPTY. */
+  removeDirectory(ctx: CallContext, path: string): Promise<void>;
+  /**
+   * Copies what is in one directory, which may be a snapshot, into another one that is there: owners, modes, times, extended
+   * attributes, symbolic links, hard links and holes are kept, names of any bytes too. The two directories' own owner, mode and times
+   * included; CephFS's own attributes of the target (quota, layout) and the driver's (`trusted.cuttle.*`) are not touched. Nothing may
+   * change in either meanwhile. Cut off, it is called again, and doesn't copy whole files again that are there already.
+   */
+  copyTree(ctx: CallContext, from: string, to: string, how: TreeCopy): Promise<void>;
   /**
    * Takes an exclusive advisory lock (flock(2)) on a file, which is made when it isn't there. It ends with unlock(), and with the
    * client's session. @returns false when somebody else holds it.

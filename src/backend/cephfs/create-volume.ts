@@ -44,7 +44,7 @@ export function planVolume(fileSystems: FileSystems, input: CreateVolumeInput): 
   };
   formatVolumeId(id); // refuses an id that CSI could not carry, before anything is made
   const sizeBytes = quotaFor(input.capacity);
-  const request = { input, id, parameters, sizeBytes, record: recordOf(input.name, input.parameters, sizeBytes) };
+  const request = { input, id, parameters, sizeBytes, record: recordOf(input.name, input.parameters, { sizeBytes }) };
   return { id, create: async (ctx) => create(ctx, fileSystems, request) };
 }
 
@@ -149,7 +149,7 @@ async function adopt(ctx: CallContext, fs: CephFileSystem, request: Request): Pr
     return claim(ctx, fs, request);
   }
   const record = parseRecord(text, recordPlace(id.path));
-  const difference = firstDifference(record.parameters, request.record.parameters);
+  const difference = firstDifference(record, request.record);
   if (difference !== undefined) throw conflict(request, difference);
   const sizeBytes =
     sizeOf(found.get(maxBytesAttribute)) ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));

@@ -6,24 +6,19 @@ import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { CreateVolumeInput, Volume, VolumePlan } from '../backend.js';
-import { firstDifference, parseRecord, recordOf, type VolumeRecord } from '../volume-record.js';
+import { parseRecord, recordOf } from '../volume-record.js';
 import { objectNameFor } from '../object-name.js';
+import { sourceText } from './clone-image.js';
+import { createClone } from './create-clone.js';
+import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
 import { featureBits, featureNames } from './features.js';
 import type { ImagePools } from './image-pools.js';
-import { nodeContext, parseParameters, type RbdParameters } from './parameters.js';
+import { parseParameters } from './parameters.js';
 import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 /** How long another controller's unfinished create is given before it counts as cut off. */
 const unfinishedCreateMs = 3_000;
 const unfinishedPollMs = 150;
-
-interface Request {
-  readonly input: CreateVolumeInput;
-  readonly id: RbdVolumeId;
-  readonly sizeBytes: bigint;
-  readonly parameters: RbdParameters;
-  readonly record: VolumeRecord;
-}
 
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
 export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumePlan<RbdVolumeId> {
@@ -42,19 +37,25 @@ export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumeP
     id,
     parameters,
     sizeBytes: chooseSize(input.capacity),
-    record: recordOf(input.name, input.parameters),
+    record: recordOf(
+      input.name,
+      input.parameters,
+      input.source === undefined ? {} : { source: sourceText(input.source) },
+    ),
   };
   return { id, create: async (ctx) => create(ctx, pools, request) };
 }
 
-async function create(ctx: CallContext, pools: ImagePools, request: Request): Promise<Volume> {
+async function create(ctx: CallContext, pools: ImagePools, request: CreateRequest): Promise<Volume> {
   const { pool } = await pools.open(ctx, request.id, request.input.credentials);
+  const { source } = request.input;
+  if (source !== undefined) return createClone(ctx, pools, pool, request, source);
   if (await createImage(ctx, pool, request)) return volumeOf(request, request.sizeBytes);
   return adopt(ctx, pool, request);
 }
 
 /** @returns false when the image exists already, or a second controller has just adopted it: its record decides. */
-async function createImage(ctx: CallContext, pool: CephPool, request: Request): Promise<boolean> {
+async function createImage(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<boolean> {
   const { parameters, id } = request;
   const { dataPool } = parameters;
   try {
@@ -72,7 +73,7 @@ async function createImage(ctx: CallContext, pool: CephPool, request: Request): 
   }
 }
 
-function creationOf({ sizeBytes, parameters, record }: Request): ImageCreation {
+function creationOf({ sizeBytes, parameters, record }: CreateRequest): ImageCreation {
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
   return {
     sizeBytes,
@@ -86,7 +87,7 @@ function creationOf({ sizeBytes, parameters, record }: Request): ImageCreation {
 }
 
 /** The image was there before: it is the answer if it is what is asked for. */
-async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
+async function adopt(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Volume> {
   const header = await finishedHeader(ctx, pool, request);
   if (header === undefined) {
     ctx.log.warn({ image: request.id.image }, 'completing what an interrupted create has left');
@@ -103,7 +104,7 @@ async function adopt(ctx: CallContext, pool: CephPool, request: Request): Promis
   return volumeOf(request, header.sizeBytes);
 }
 
-async function complete(ctx: CallContext, pool: CephPool, request: Request): Promise<Volume> {
+async function complete(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Volume> {
   try {
     if (await pool.images.complete(ctx, request.id.image, creationOf(request)))
       return volumeOf(request, request.sizeBytes);
@@ -118,7 +119,11 @@ async function complete(ctx: CallContext, pool: CephPool, request: Request): Pro
 }
 
 /** undefined when the name is taken but the image never got a header: its creator was cut off. */
-async function finishedHeader(ctx: CallContext, pool: CephPool, request: Request): Promise<ImageHeader | undefined> {
+async function finishedHeader(
+  ctx: CallContext,
+  pool: CephPool,
+  request: CreateRequest,
+): Promise<ImageHeader | undefined> {
   const end = Date.now() + unfinishedCreateMs;
   for (;;) {
     try {
@@ -136,12 +141,13 @@ async function adoptWithoutRecord(
   ctx: CallContext,
   pool: CephPool,
   header: ImageHeader,
-  request: Request,
+  request: CreateRequest,
 ): Promise<void> {
   const settable = header.features & ~(featureBits.striping | featureBits['data-pool'] | featureBits.operations);
   if (settable !== request.parameters.features) {
     throw conflict(request, `it has the features ${featureNames(settable).join(', ')}`);
   }
+  if ((await pool.snapshots.parent(ctx, header.id)) !== undefined) throw conflict(request, 'it is a clone');
   const layout = await pool.images.layout(ctx, request.id.image);
   if (layout.dataPool !== request.parameters.dataPool)
     throw conflict(request, `its data pool is ${layout.dataPool ?? request.id.pool}`);
@@ -153,22 +159,11 @@ async function adoptWithoutRecord(
   );
 }
 
-async function writeRecord(ctx: CallContext, pool: CephPool, imageId: string, request: Request): Promise<boolean> {
+async function writeRecord(
+  ctx: CallContext,
+  pool: CephPool,
+  imageId: string,
+  request: CreateRequest,
+): Promise<boolean> {
   return pool.images.setMetadata(ctx, imageId, new Map([[recordKey, JSON.stringify(request.record)]]), recordKey);
-}
-
-function refuseOtherRequest(recorded: VolumeRecord, request: Request): void {
-  const difference = firstDifference(recorded.parameters, request.record.parameters);
-  if (difference !== undefined) throw conflict(request, difference);
-}
-
-function conflict(request: Request, why: string): DriverError {
-  return new DriverError(
-    'ALREADY_EXISTS',
-    `volume "${request.input.name}" exists already as image ${request.id.pool}/${request.id.image} and does not fit this request: ${why}; use another name or the same request`,
-  );
-}
-
-function volumeOf(request: Request, sizeBytes: bigint): Volume {
-  return { id: request.id, sizeBytes, context: nodeContext(request.input.parameters) };
 }

@@ -4,9 +4,11 @@ import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { deletedKey } from './metadata-keys.js';
+import { hasUserSnapshots, reservedName } from './reserved-image.js';
 
 /**
- * Out of sight: marked as ours, then moved to RBD's trash. Ends an earlier move that was cut off, and clears an image whose
+ * Out of sight: marked as ours, then moved to RBD's trash; with snapshots, which stay usable, renamed until the last of them is gone. Ends
+ * an earlier move that was cut off, and clears an image whose
  * creation was.
  * @returns whether there is something in the trash now that is to be purged.
  * @throws DriverError FAILED_PRECONDITION when a client has the image open.
@@ -17,9 +19,10 @@ export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeI
   // The mark means something in the trash only, so it may be set while watchers are asked for.
   const mark = new Map([[deletedKey, new Date().toISOString()]]);
   try {
-    const [watched] = await Promise.all([
+    const [watched, , header] = await Promise.all([
       ifPresent(pool.images.isWatched(ctx, imageId)),
       ifPresent(pool.images.setMetadata(ctx, imageId, mark)),
+      ifPresent(pool.images.headerById(ctx, imageId, [])),
     ]);
     if (watched === undefined) {
       // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
@@ -27,6 +30,10 @@ export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeI
       return false;
     }
     if (watched) await refuseWatched(ctx, pool, id);
+    if (header?.hasSnapshots === true && (await hasUserSnapshots(ctx, pool, imageId))) {
+      await ifPresent(pool.images.rename(ctx, id.image, reservedName(imageId)));
+      return false;
+    }
     return await moveToTrash(ctx, pool, id);
   } catch (error) {
     // A mark on an image that stays would let a later `rbd trash mv` by hand lose it.

@@ -28,6 +28,7 @@ import { ImagePools } from './image-pools.js';
 import { ImageTrash, type PoolPlace } from './image-trash.js';
 import { listVolumes } from './list-volumes.js';
 import { nodeContext, parseParameters } from './parameters.js';
+import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
 import { recordKey, recordPlace } from './metadata-keys.js';
 
 export interface RbdControllerDependencies {
@@ -39,6 +40,7 @@ export interface RbdControllerDependencies {
 /** RBD images behind the Controller service. */
 export class RbdController implements ControllerBackend<RbdVolumeId> {
   readonly kind = 'rbd';
+  readonly snapshots: RbdSnapshotBackend;
   readonly #pools: ImagePools;
   readonly #purger: TrashPurger<PoolPlace>;
   readonly #log: Logger;
@@ -51,6 +53,9 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
       log: deps.log,
     });
     this.#log = deps.log;
+    this.snapshots = new RbdSnapshotBackend(this.#pools, (id, credentials) => {
+      this.#purger.schedule(id, credentials);
+    });
   }
 
   planVolume(input: CreateVolumeInput): VolumePlan {

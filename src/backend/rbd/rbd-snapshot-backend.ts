@@ -29,10 +29,7 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
   /** Something of ours has been put into this pool's trash. */
   readonly #onTrashed: (id: RbdVolumeId, credentials: Credentials | undefined) => void;
 
-  constructor(
-    pools: ImagePools,
-    onTrashed: (id: RbdVolumeId, credentials: Credentials | undefined) => void,
-  ) {
+  constructor(pools: ImagePools, onTrashed: (id: RbdVolumeId, credentials: Credentials | undefined) => void) {
     this.#pools = pools;
     this.#onTrashed = onTrashed;
   }
@@ -56,7 +53,10 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
     await takeOnce(ctx, pool, imageId, snapshot);
     const located = await locateSnapshot(ctx, pool, id);
     if (located === undefined) {
-      throw new DriverError('ABORTED', `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`);
+      throw new DriverError(
+        'ABORTED',
+        `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
+      );
     }
     const { sizeBytes, createdMs } = located.snapshot;
     const taken = { ...entry, sizeBytes: sizeBytes.toString(), createdMs };
@@ -120,7 +120,13 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
       for await (const { snapshot, entry } of registered(ctx, pool, here ? (start[2] ?? '') : '')) {
         // One more than asked for tells whether there is another page.
         if (max > 0 && snapshots.length === max) return { snapshots, next: last };
-        const source = { backend: 'rbd', clusterId, pool: pool.name, namespace: pool.namespace, image: entry.image } as const;
+        const source = {
+          backend: 'rbd',
+          clusterId,
+          pool: pool.name,
+          namespace: pool.namespace,
+          image: entry.image,
+        } as const;
         snapshots.push(snapshotOf({ source, name: snapshot }, entry));
         last = formatPageToken([clusterId, pool.name, snapshot]);
       }

@@ -11,13 +11,13 @@ export function libcephfs(): Libcephfs {
 }
 
 /** ceph_ll_client.h, CEPH_STATX_*: which fields of struct ceph_statx are asked for. */
-export const statxWant = { mode: 0x1, uid: 0x4, gid: 0x8 } as const;
+export const statxWant = { mode: 0x1, uid: 0x4, gid: 0x8, inode: 0x40 } as const;
 
 /** ceph_ll_client.h, struct ceph_statx: 136 bytes in Ceph 16; room for more. */
 export const statxBytes = 512;
 
 /** Where its fields lie. */
-export const statxAt = { uid: 12, gid: 16, mode: 20 } as const;
+export const statxAt = { uid: 12, gid: 16, mode: 20, inode: 24 } as const;
 
 /** fcntl(2), AT_SYMLINK_NOFOLLOW. */
 export const noFollow = 0x100;
@@ -51,6 +51,7 @@ function loadLibcephfs() {
     destroyPermissions: call('void ceph_userperm_destroy(void *permissions)'),
 
     makeDirectory: call('int ceph_mkdir(void *mount, const char *path, uint32_t mode)'),
+    removeDirectory: call('int ceph_rmdir(void *mount, const char *path)'),
     makeDirectories: call('int ceph_mkdirs(void *mount, const char *path, uint32_t mode)'),
     status: call('int ceph_statx(void *mount, const char *path, void *status, unsigned int want, unsigned int flags)'),
     setOwner: call('int ceph_lchown(void *mount, const char *path, int uid, int gid)'),

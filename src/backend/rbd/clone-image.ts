@@ -1,0 +1,116 @@
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephPool, ImageClone } from '../../ceph/client.js';
+import { type CapacityRange, chooseSize } from '../../domain/capacity.js';
+import { DriverError } from '../../domain/errors.js';
+import { formatSnapshotId } from '../../domain/snapshot-id.js';
+import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+import type { ContentSource } from '../backend.js';
+import type { ImagePools } from './image-pools.js';
+import { locateSnapshot } from './locate-snapshot.js';
+import { ownSnapshotPrefix } from './reserved-image.js';
+
+/** What a clone is made of: a snapshot of an image, taken by a user or for this clone alone. */
+export interface CloneOrigin {
+  readonly pool: CephPool;
+  readonly imageId: string;
+  readonly snapshot: string;
+  /** Of the image when the snapshot was taken, in bytes. */
+  readonly sizeBytes: bigint;
+  /** Taken for this clone, which holds on to what it needs: removed once the clone is there. */
+  readonly isOwn: boolean;
+}
+
+/** As text, for the volume's record and for messages. */
+export function sourceText(source: ContentSource): string {
+  return 'snapshot' in source ? formatSnapshotId(source.snapshot) : formatVolumeId(source.volume);
+}
+
+/**
+ * Finds the snapshot, or takes one of the volume to be cloned.
+ * @throws DriverError NOT_FOUND (no such source), INVALID_ARGUMENT (a source that an image can't be made of).
+ */
+export async function findOrigin(
+  ctx: CallContext,
+  pools: ImagePools,
+  target: RbdVolumeId,
+  source: ContentSource,
+  credentials: Credentials | undefined,
+): Promise<CloneOrigin> {
+  const volume = 'snapshot' in source ? source.snapshot.source : source.volume;
+  if (volume.backend !== 'rbd' || volume.clusterId !== target.clusterId) {
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `volume_content_source is ${sourceText(source)}: an RBD image is made of images of its own cluster "${target.clusterId}" only`,
+    );
+  }
+  const { pool } = await pools.open(ctx, volume, credentials);
+  if ('volume' in source) return takeOwnSnapshot(ctx, pool, volume, target);
+  const located = await locateSnapshot(ctx, pool, { source: volume, name: source.snapshot.name });
+  if (located === undefined) throw new DriverError('NOT_FOUND', `snapshot ${sourceText(source)} does not exist`);
+  const { imageId, snapshot } = located;
+  return { pool, imageId, snapshot: snapshot.name, sizeBytes: snapshot.sizeBytes, isOwn: false };
+}
+
+/** Named after the clone, so that a repeated request uses the one that it has taken before. */
+async function takeOwnSnapshot(
+  ctx: CallContext,
+  pool: CephPool,
+  volume: RbdVolumeId,
+  target: RbdVolumeId,
+): Promise<CloneOrigin> {
+  const snapshot = ownSnapshotPrefix + target.image;
+  try {
+    const { id: imageId } = await pool.images.header(ctx, volume.image, []);
+    try {
+      await pool.snapshots.create(ctx, imageId, snapshot);
+    } catch (error) {
+      if (!isCephError(error, errno.EEXIST)) throw error;
+    }
+    const found = (await pool.snapshots.list(ctx, imageId)).find(({ name }) => name === snapshot);
+    if (found !== undefined) return { pool, imageId, snapshot, sizeBytes: found.sizeBytes, isOwn: true };
+  } catch (error) {
+    if (!isCephError(error, errno.ENOENT)) throw error;
+  }
+  throw new DriverError('NOT_FOUND', `volume ${formatVolumeId(volume)} does not exist: there is no image to clone`);
+}
+
+/** The size of a clone: what was asked for, never less than its source. @throws DriverError OUT_OF_RANGE. */
+export function cloneSize(sourceBytes: bigint, range: CapacityRange | undefined): bigint {
+  if (range === undefined) return sourceBytes;
+  if (range.limitBytes !== 0n && range.limitBytes < sourceBytes) {
+    throw new DriverError(
+      'OUT_OF_RANGE',
+      `capacity_range.limit_bytes ${range.limitBytes.toString()} is below the ${sourceBytes.toString()} bytes of the source: a restored volume can't be smaller`,
+    );
+  }
+  return range.requiredBytes > sourceBytes ? chooseSize(range) : sourceBytes;
+}
+
+/** @returns false when there is an image of that name already. */
+export async function cloneImage(
+  ctx: CallContext,
+  origin: CloneOrigin,
+  into: CephPool,
+  image: string,
+  options: ImageClone,
+): Promise<boolean> {
+  try {
+    await origin.pool.snapshots.clone(ctx, origin.imageId, origin.snapshot, into, image, options);
+    return true;
+  } catch (error) {
+    if (isCephError(error, errno.EEXIST)) return false;
+    throw error;
+  }
+}
+
+/** Afterwards the clone alone holds on to the content. One that is gone already is fine. */
+export async function releaseOrigin(ctx: CallContext, origin: CloneOrigin): Promise<void> {
+  if (!origin.isOwn) return;
+  try {
+    await origin.pool.snapshots.remove(ctx, origin.imageId, origin.snapshot);
+  } catch (error) {
+    if (!isCephError(error, errno.ENOENT)) throw error;
+  }
+}

@@ -1,0 +1,103 @@
+import { errno, isCephError } from '../../ceph/ceph-error.js';
+import type { CephPool, ImageHeader } from '../../ceph/client.js';
+import { sizeFits } from '../../domain/capacity.js';
+import { DriverError } from '../../domain/errors.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { ContentSource, Volume } from '../backend.js';
+import { parseRecord } from '../volume-record.js';
+import { type CloneOrigin, cloneImage, cloneSize, findOrigin, releaseOrigin, sourceText } from './clone-image.js';
+import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
+import type { ImagePools } from './image-pools.js';
+import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
+
+/**
+ * A volume made of a snapshot or of another volume: a clone, copy on write. Clone, growth, record, in this order: an image without a
+ * record is one whose making was cut off, and the repeated request goes on with it.
+ */
+export async function createClone(
+  ctx: CallContext,
+  pools: ImagePools,
+  pool: CephPool,
+  request: CreateRequest,
+  source: ContentSource,
+): Promise<Volume> {
+  const made = await finished(ctx, pool, request);
+  if (made !== undefined) return answer(ctx, pools, request, source, made);
+  const origin = await findOrigin(ctx, pools, request.id, source, request.input.credentials);
+  const sizeBytes = cloneSize(origin.sizeBytes, request.input.capacity);
+  const { features, order, dataPool, stripeUnitBytes, stripeCount } = request.parameters;
+  const isNew = await cloneImage(ctx, origin, pool, request.id.image, {
+    features,
+    ...(order === undefined ? {} : { order }),
+    ...(dataPool === undefined ? {} : { dataPool }),
+    ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
+    ...(stripeCount === undefined ? {} : { stripeCount }),
+  });
+  if (!isNew) await refuseForeignImage(ctx, pool, request, origin, source);
+  await pool.images.grow(ctx, request.id.image, sizeBytes);
+  if (!(await writeRecord(ctx, pool, request))) {
+    throw new DriverError(
+      'ABORTED',
+      `another controller is making image ${request.id.image} at this moment: repeat the request`,
+    );
+  }
+  await releaseOrigin(ctx, origin);
+  return volumeOf(request, sizeBytes);
+}
+
+/** undefined when there is no image of that name, or one without a record. */
+async function finished(ctx: CallContext, pool: CephPool, { id }: CreateRequest): Promise<ImageHeader | undefined> {
+  try {
+    const header = await pool.images.header(ctx, id.image, [recordKey, deletedKey]);
+    return header.metadata.has(recordKey) ? header : undefined;
+  } catch (error) {
+    if (isCephError(error, errno.ENOENT)) return undefined;
+    throw error;
+  }
+}
+
+async function answer(
+  ctx: CallContext,
+  pools: ImagePools,
+  request: CreateRequest,
+  source: ContentSource,
+  header: ImageHeader,
+): Promise<Volume> {
+  refuseOtherRequest(parseRecord(header.metadata.get(recordKey) ?? '', recordPlace(request.id.image)), request);
+  if (!sizeFits(header.sizeBytes, request.input.capacity)) {
+    throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
+  }
+  // The first request may have been cut off right after its record.
+  if ('volume' in source && source.volume.backend === 'rbd') {
+    const { pool } = await pools.open(ctx, source.volume, request.input.credentials);
+    const imageId = await pool.images.id(ctx, source.volume.image).catch(() => undefined);
+    if (imageId !== undefined) await releaseOwn(ctx, pool, imageId, request);
+  }
+  return volumeOf(request, header.sizeBytes);
+}
+
+async function releaseOwn(ctx: CallContext, pool: CephPool, imageId: string, { id }: CreateRequest): Promise<void> {
+  const own = (await pool.snapshots.list(ctx, imageId)).find(({ name }) => name.endsWith(id.image));
+  if (own === undefined) return;
+  await releaseOrigin(ctx, { pool, imageId, snapshot: own.name, sizeBytes: own.sizeBytes, isOwn: true });
+}
+
+/** An image of our name without a record: it must be a clone of the very source. */
+async function refuseForeignImage(
+  ctx: CallContext,
+  pool: CephPool,
+  request: CreateRequest,
+  origin: CloneOrigin,
+  source: ContentSource,
+): Promise<void> {
+  const { id } = await pool.images.header(ctx, request.id.image, []);
+  const parent = await pool.snapshots.parent(ctx, id);
+  if (parent?.imageId === origin.imageId) return;
+  throw conflict(request, `it is no clone of ${sourceText(source)}`);
+}
+
+async function writeRecord(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<boolean> {
+  const { id } = await pool.images.header(ctx, request.id.image, []);
+  const record = new Map([[recordKey, JSON.stringify(request.record)]]);
+  return pool.images.setMetadata(ctx, id, record, recordKey);
+}
