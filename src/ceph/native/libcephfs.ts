@@ -11,7 +11,7 @@ export function libcephfs(): Libcephfs {
 }
 
 /** ceph_ll_client.h, CEPH_STATX_*: which fields of struct ceph_statx are asked for. */
-export const statxWant = { mode: 0x1, uid: 0x4, gid: 0x8, inode: 0x40 } as const;
+export const statxWant = { mode: 0x1, uid: 0x4, gid: 0x8, inode: 0x100 } as const;
 
 /** ceph_ll_client.h, struct ceph_statx: 136 bytes in Ceph 16; room for more. */
 export const statxBytes = 512;
