@@ -24,8 +24,8 @@ export async function createVolume(
 }
 
 /** Equal for requests that ask for the same volume. */
-function fingerprint({ capacity, parameters, capabilities }: CreateVolumeInput): string {
+function fingerprint({ capacity, parameters, capabilities, source }: CreateVolumeInput): string {
   const range = capacity === undefined ? [] : [capacity.requiredBytes.toString(), capacity.limitBytes.toString()];
   const sorted = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([range, sorted, capabilities]);
+  return JSON.stringify([range, sorted, capabilities, source]);
 }

@@ -54,10 +54,15 @@ for (const text of [
   });
 }
 
+const of = (parameters: Record<string, string>, source?: string) =>
+  recordOf('a', parameters, source === undefined ? {} : { source });
+
 t.test('the first parameter that differs is told with both values', (t) => {
-  t.equal(firstDifference({ a: '1' }, { a: '1' }), undefined);
-  t.equal(firstDifference({ a: '1', b: '2' }, { a: '1', b: '3' }), 'parameter b was "2" and now is "3"');
-  t.equal(firstDifference({ a: '1' }, {}), 'parameter a was "1" and now is not set');
-  t.equal(firstDifference({}, { z: '', a: '' }), 'parameter a was not set and now is ""');
+  t.equal(firstDifference(of({ a: '1' }), of({ a: '1' })), undefined);
+  t.equal(firstDifference(of({ a: '1', b: '2' }), of({ a: '1', b: '3' })), 'parameter b was "2" and now is "3"');
+  t.equal(firstDifference(of({ a: '1' }), of({})), 'parameter a was "1" and now is not set');
+  t.equal(firstDifference(of({}), of({ z: '', a: '' })), 'parameter a was not set and now is ""');
+  t.equal(firstDifference(of({}, 's'), of({}, 's')), undefined);
+  t.equal(firstDifference(of({}, 's'), of({})), 'volume_content_source was "s" and now is not set');
   t.end();
 });

@@ -20,6 +20,7 @@ const create = (name: string, change: Partial<CreateVolumeInput> = {}): CreateVo
   capabilities: [ext4],
   parameters: {},
   credentials: undefined,
+  source: undefined,
   ...change,
 });
 

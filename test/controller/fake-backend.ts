@@ -1,6 +1,8 @@
-import type { ControllerBackend, Volume } from '../../src/backend/backend.js';
+import type { ControllerBackend, Snapshot, Volume } from '../../src/backend/backend.js';
+import { snapshotNameFor } from '../../src/backend/object-name.js';
 import type { BackendKind } from '../../src/domain/backend-kind.js';
 import { DriverError } from '../../src/domain/errors.js';
+import { formatSnapshotId } from '../../src/domain/snapshot-id.js';
 import { formatVolumeId, type RbdVolumeId, type VolumeId } from '../../src/domain/volume-id.js';
 
 export const idOf = (image: string): RbdVolumeId => ({
@@ -14,11 +16,37 @@ export const idOf = (image: string): RbdVolumeId => ({
 /** The name that idOf was given. */
 export const imageOf = (id: VolumeId): string => (id.backend === 'rbd' ? id.image : id.path);
 
+/** Snapshots in memory. */
+function fakeSnapshots(): ControllerBackend['snapshots'] {
+  const taken = new Map<string, Snapshot>();
+  return {
+    create: async (_ctx, { name, source }) => {
+      const snapshot = { id: { source, name: snapshotNameFor(name) }, sizeBytes: 1n, createdMs: 0 };
+      taken.set(formatSnapshotId(snapshot.id), snapshot);
+      return Promise.resolve(snapshot);
+    },
+    delete: async (_ctx, id) => {
+      taken.delete(formatSnapshotId(id));
+      return Promise.resolve();
+    },
+    find: async (_ctx, id) => Promise.resolve(taken.get(formatSnapshotId(id))),
+    of: async (_ctx, source) =>
+      Promise.resolve([...taken.values()].filter(({ id }) => formatVolumeId(id.source) === formatVolumeId(source))),
+    list: async (_ctx, after, max) => {
+      const rest = [...taken.keys()].sort().filter((id) => id > after);
+      const page = max === 0 ? rest : rest.slice(0, max);
+      const snapshots = page.flatMap((id) => taken.get(id) ?? []);
+      return Promise.resolve({ snapshots, next: page.length < rest.length ? page.at(-1) : undefined });
+    },
+  };
+}
+
 /** A backend in memory. `beforeWork` lets a test hold the work of create and delete. */
 export class FakeController implements ControllerBackend {
   readonly kind: BackendKind;
   readonly volumes = new Map<string, Volume>();
   readonly calls: string[] = [];
+  readonly snapshots = fakeSnapshots();
   beforeWork: () => Promise<void> = async () => Promise.resolve();
 
   constructor(kind = 'rbd') {

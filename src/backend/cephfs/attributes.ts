@@ -8,6 +8,8 @@ export const maxBytesAttribute = 'ceph.quota.max_bytes';
 export const maxFilesAttribute = 'ceph.quota.max_files';
 export const poolAttribute = 'ceph.dir.layout.pool';
 export const poolNamespaceAttribute = 'ceph.dir.layout.pool_namespace';
+/** On a snapshot's directory: when it was taken, in seconds with a fraction. */
+export const snapshotTimeAttribute = 'ceph.snap.btime';
 /** Bytes of everything below a directory. */
 export const usedBytesAttribute = 'ceph.dir.rbytes';
 

@@ -4,7 +4,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StringMap } from '../backend.js';
 import { maxBytesAttribute, usedBytesAttribute } from './attributes.js';
-import { sizeOf } from './create-volume.js';
+import { sizeOf } from './create-request.js';
 import type { FileSystems } from './file-systems.js';
 import { parseParameters } from './parameters.js';
 import { parentOf } from './volume-paths.js';

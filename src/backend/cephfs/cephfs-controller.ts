@@ -22,7 +22,11 @@ import { TrashPurger } from '../trash-purger.js';
 import { parseRecord } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { availableBytes } from './capacity.js';
-import { planVolume, sizeOf } from './create-volume.js';
+import { CephfsSnapshotBackend } from './cephfs-snapshot-backend.js';
+import { CopyJobs } from './copy-jobs.js';
+import { abandonCopy } from './create-copy.js';
+import { sizeOf } from './create-request.js';
+import { planVolume } from './create-volume.js';
 import { growQuota } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
@@ -40,9 +44,11 @@ export interface CephfsControllerDependencies {
 /** CephFS directories behind the Controller service. */
 export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   readonly kind = 'cephfs';
+  readonly snapshots: CephfsSnapshotBackend;
   readonly #fileSystems: FileSystems;
   readonly #purger: TrashPurger<GroupPlace>;
   readonly #log: Logger;
+  readonly #copies: CopyJobs;
 
   constructor(deps: CephfsControllerDependencies) {
     this.#fileSystems = new FileSystems(deps.clusters, deps.ceph);
@@ -56,10 +62,21 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
       keyOf: ({ clusterId, fsName, groupPath }) => JSON.stringify([clusterId, fsName, groupPath]),
       log: deps.log,
     });
+    this.#copies = new CopyJobs(deps.log);
+    this.snapshots = new CephfsSnapshotBackend({
+      fileSystems: this.#fileSystems,
+      onTrashed: (place, credentials) => {
+        this.#purger.schedule(place, credentials);
+      },
+      refuseWhileCopied: (path) => {
+        if (!this.#copies.reads(path)) return;
+        throw new DriverError('ABORTED', `a volume is being made from ${path}: repeat the request when it is there`);
+      },
+    });
   }
 
   planVolume(input: CreateVolumeInput): VolumePlan<CephfsVolumeId> {
-    const plan = planVolume(this.#fileSystems, input);
+    const plan = planVolume(this.#fileSystems, this.#copies, input);
     return {
       id: plan.id,
       create: async (ctx) => {
@@ -84,8 +101,9 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
       const home = await this.#purger.beside(async () => hideDirectory(ctx, fs, id, groupPath));
-      if (home === undefined) this.#purger.meet(this.#groupOf(id), credentials);
-      else this.#purger.schedule({ ...id, groupPath: home }, credentials);
+      const abandoned = home ?? (await abandonCopy(ctx, { fs, jobs: this.#copies, groupPath }, id));
+      if (abandoned === undefined) this.#purger.meet(this.#groupOf(id), credentials);
+      else this.#purger.schedule({ ...id, groupPath: abandoned }, credentials);
     } catch (error) {
       // The file system itself is gone, and with it the volume.
       if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
@@ -154,6 +172,7 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   }
 
   async close(): Promise<void> {
+    await this.#copies.close();
     await this.#purger.close();
   }
 

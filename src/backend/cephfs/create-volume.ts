@@ -1,39 +1,29 @@
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
-import { type CapacityRange, chooseSize, sizeFits } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { CreateVolumeInput, Volume, VolumePlan } from '../backend.js';
+import { sourceText } from '../content-source.js';
 import { objectNameFor } from '../object-name.js';
-import { firstDifference, parseRecord, recordOf, type VolumeRecord } from '../volume-record.js';
-import {
-  maxBytesAttribute,
-  maxFilesAttribute,
-  poolAttribute,
-  poolNamespaceAttribute,
-  recordAttribute,
-  recordPlace,
-} from './attributes.js';
+import { recordOf } from '../volume-record.js';
+import { maxBytesAttribute, recordAttribute } from './attributes.js';
+import type { CopyJobs } from './copy-jobs.js';
+import { createCopy } from './create-copy.js';
+import { answerExisting, type CreateRequest, quotaFor, setLayoutAndQuota, volumeOf } from './create-request.js';
 import type { FileSystems, OpenedFileSystem } from './file-systems.js';
-import { type CephfsParameters, nodeContext, parseParameters } from './parameters.js';
+import { parseParameters } from './parameters.js';
 import { parentOf, volumePath } from './volume-paths.js';
 
 /** Of a group's directories: volumes below them have modes of their own. */
 const groupMode = 0o755;
-/** ceph-fuse before Ceph 17 counts a quota's size in blocks of 4 MiB: a multiple is what df then shows exactly. */
-const quotaUnitBytes = 4n << 20n;
-
-interface Request {
-  readonly input: CreateVolumeInput;
-  readonly id: CephfsVolumeId;
-  readonly sizeBytes: bigint;
-  readonly parameters: CephfsParameters;
-  readonly record: VolumeRecord;
-}
 
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
-export function planVolume(fileSystems: FileSystems, input: CreateVolumeInput): VolumePlan<CephfsVolumeId> {
+export function planVolume(
+  fileSystems: FileSystems,
+  jobs: CopyJobs,
+  input: CreateVolumeInput,
+): VolumePlan<CephfsVolumeId> {
   const parameters = parseParameters(input.parameters);
   const cluster = fileSystems.clusters.require(parameters.clusterId);
   const id: CephfsVolumeId = {
@@ -44,25 +34,37 @@ export function planVolume(fileSystems: FileSystems, input: CreateVolumeInput): 
   };
   formatVolumeId(id); // refuses an id that CSI could not carry, before anything is made
   const sizeBytes = quotaFor(input.capacity);
-  const request = { input, id, parameters, sizeBytes, record: recordOf(input.name, input.parameters, { sizeBytes }) };
-  return { id, create: async (ctx) => create(ctx, fileSystems, request) };
+  const request = {
+    input,
+    id,
+    parameters,
+    sizeBytes,
+    record: recordOf(input.name, input.parameters, {
+      sizeBytes,
+      ...(input.source === undefined ? {} : { source: sourceText(input.source) }),
+    }),
+  };
+  return { id, create: async (ctx) => create(ctx, fileSystems, jobs, request) };
 }
 
-/** The quota for a range: a multiple of 4 MiB where the range allows one. @throws as chooseSize(). */
-export function quotaFor(range: CapacityRange | undefined): bigint {
-  const sizeBytes = chooseSize(range);
-  const whole = ((sizeBytes + quotaUnitBytes - 1n) / quotaUnitBytes) * quotaUnitBytes;
-  return sizeFits(whole, range) ? whole : sizeBytes;
-}
-
-async function create(ctx: CallContext, fileSystems: FileSystems, request: Request): Promise<Volume> {
+async function create(
+  ctx: CallContext,
+  fileSystems: FileSystems,
+  jobs: CopyJobs,
+  request: CreateRequest,
+): Promise<Volume> {
   const opened = await openFor(ctx, fileSystems, request);
   if (request.parameters.pool !== undefined) await refuseForeignPool(ctx, opened, request, request.parameters.pool);
+  const { source } = request.input;
+  if (source !== undefined) {
+    const { groupPath } = opened.cluster.cephfs;
+    return createCopy(ctx, { fs: opened.fs, jobs, groupPath }, request, source);
+  }
   if (!(await makeDirectory(ctx, opened.fs, request))) return adopt(ctx, opened.fs, request);
   return claim(ctx, opened.fs, request);
 }
 
-async function openFor(ctx: CallContext, fileSystems: FileSystems, request: Request): Promise<OpenedFileSystem> {
+async function openFor(ctx: CallContext, fileSystems: FileSystems, request: CreateRequest): Promise<OpenedFileSystem> {
   const { id, input } = request;
   try {
     return await fileSystems.open(ctx, id, input.credentials);
@@ -76,7 +78,7 @@ async function openFor(ctx: CallContext, fileSystems: FileSystems, request: Requ
 async function refuseForeignPool(
   ctx: CallContext,
   { connection }: OpenedFileSystem,
-  { id }: Request,
+  { id }: CreateRequest,
   pool: string,
 ): Promise<void> {
   const pools = (await connection.fileSystems(ctx)).find((one) => one.name === id.fsName)?.dataPools ?? [];
@@ -88,7 +90,7 @@ async function refuseForeignPool(
 }
 
 /** @returns false when there is such a directory already. */
-async function makeDirectory(ctx: CallContext, fs: CephFileSystem, request: Request): Promise<boolean> {
+async function makeDirectory(ctx: CallContext, fs: CephFileSystem, request: CreateRequest): Promise<boolean> {
   const { id, parameters } = request;
   const directory = { mode: parameters.mode, ...parameters.owner, attributes: new Map<string, string>() };
   try {
@@ -113,32 +115,16 @@ async function makeDirectory(ctx: CallContext, fs: CephFileSystem, request: Requ
  * The directory has just been made, or a create of it was cut off before its record was written. The record is written exclusively
  * and before all else: it decides whose the volume is and how large.
  */
-async function claim(ctx: CallContext, fs: CephFileSystem, request: Request): Promise<Volume> {
+async function claim(ctx: CallContext, fs: CephFileSystem, request: CreateRequest): Promise<Volume> {
   if (!(await fs.setAttribute(ctx, request.id.path, recordAttribute, JSON.stringify(request.record), true)))
     return adopt(ctx, fs, request);
   await setLayoutAndQuota(ctx, fs, request);
   return volumeOf(request, request.sizeBytes);
 }
 
-async function setLayoutAndQuota(ctx: CallContext, fs: CephFileSystem, request: Request): Promise<void> {
-  const { id, parameters, sizeBytes } = request;
-  const attributes = new Map([
-    [maxBytesAttribute, sizeBytes.toString()],
-    ...(parameters.maxFiles === undefined ? [] : [[maxFilesAttribute, parameters.maxFiles.toString()] as const]),
-    ...(parameters.pool === undefined ? [] : [[poolAttribute, parameters.pool] as const]),
-    ...(parameters.namespaceIsolated ? [[poolNamespaceAttribute, isolationNamespace(id)] as const] : []),
-  ]);
-  await Promise.all([...attributes].map(async ([name, value]) => fs.setAttribute(ctx, id.path, name, value)));
-}
-
-/** The name that Ceph's volumes module gives the RADOS namespace of an isolated subvolume. */
-function isolationNamespace(id: CephfsVolumeId): string {
-  return `fsvolumens_${id.path.slice(id.path.lastIndexOf('/') + 1)}`;
-}
-
 /** The directory was there before: it is the answer if it is what is asked for. */
-async function adopt(ctx: CallContext, fs: CephFileSystem, request: Request): Promise<Volume> {
-  const { id, input } = request;
+async function adopt(ctx: CallContext, fs: CephFileSystem, request: CreateRequest): Promise<Volume> {
+  const { id } = request;
   const found = await fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]);
   const text = found.get(recordAttribute);
   if (text === undefined) {
@@ -148,32 +134,5 @@ async function adopt(ctx: CallContext, fs: CephFileSystem, request: Request): Pr
     await fs.setMode(ctx, id.path, mode);
     return claim(ctx, fs, request);
   }
-  const record = parseRecord(text, recordPlace(id.path));
-  const difference = firstDifference(record, request.record);
-  if (difference !== undefined) throw conflict(request, difference);
-  const sizeBytes =
-    sizeOf(found.get(maxBytesAttribute)) ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
-  if (sizeBytes !== undefined && !sizeFits(sizeBytes, input.capacity)) {
-    throw conflict(request, `it has ${sizeBytes.toString()} bytes, which is outside of capacity_range`);
-  }
-  // The create that wrote the record was cut off before the quota, or is about to write it: the same values once more do no harm.
-  if (!found.has(maxBytesAttribute))
-    await setLayoutAndQuota(ctx, fs, { ...request, sizeBytes: sizeBytes ?? request.sizeBytes });
-  return volumeOf(request, sizeBytes ?? request.sizeBytes);
-}
-
-/** undefined for no quota, which CephFS writes as 0 or not at all. */
-export function sizeOf(maxBytes: string | undefined): bigint | undefined {
-  return maxBytes === undefined || maxBytes === '0' ? undefined : BigInt(maxBytes);
-}
-
-function conflict(request: Request, why: string): DriverError {
-  return new DriverError(
-    'ALREADY_EXISTS',
-    `volume "${request.input.name}" exists already as ${request.id.path} of file system "${request.id.fsName}" and does not fit this request: ${why}; use another name or the same request`,
-  );
-}
-
-function volumeOf(request: Request, sizeBytes: bigint): Volume {
-  return { id: request.id, sizeBytes, context: nodeContext(request.input.parameters) };
+  return answerExisting(ctx, fs, request, found);
 }

@@ -3,7 +3,8 @@ import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { isWithin, parentOf, trashName, trashPath } from './volume-paths.js';
+import { hasUserSnapshots } from './deleted-directory.js';
+import { deletedPath, homeOf, isWithin, parentOf, trashName, trashPath } from './volume-paths.js';
 
 const hiddenMode = 0o700;
 
@@ -17,6 +18,13 @@ export async function hideDirectory(
   id: CephfsVolumeId,
   groupPath: string,
 ): Promise<string | undefined> {
+  if (await hasUserSnapshots(ctx, fs, id.path)) {
+    // They stay usable: the last one that is deleted takes the directory along.
+    const { inode } = await fs.status(ctx, id.path);
+    const home = homeOf(fs.root, groupPath, id.path);
+    await moveTo(ctx, fs, id.path, deletedPath(home, id.path, inode.toString()));
+    return undefined;
+  }
   const [first, second] = trashHomes(fs, id, groupPath);
   try {
     return (await moveInto(ctx, fs, id.path, first)) ? first : undefined;
@@ -34,8 +42,12 @@ function trashHomes(fs: CephFileSystem, id: CephfsVolumeId, groupPath: string): 
   return parent === groupPath ? [groupPath] : [groupPath, parent];
 }
 
-async function moveInto(ctx: CallContext, fs: CephFileSystem, path: string, home: string): Promise<boolean> {
-  const target = `${trashPath(home)}/${trashName(path, randomBytes(8).toString('hex'))}`;
+export async function moveInto(ctx: CallContext, fs: CephFileSystem, path: string, home: string): Promise<boolean> {
+  return moveTo(ctx, fs, path, `${trashPath(home)}/${trashName(path, randomBytes(8).toString('hex'))}`);
+}
+
+/** @returns false when there is nothing at the path. */
+async function moveTo(ctx: CallContext, fs: CephFileSystem, path: string, target: string): Promise<boolean> {
   try {
     await fs.rename(ctx, path, target);
     return true;
@@ -43,7 +55,7 @@ async function moveInto(ctx: CallContext, fs: CephFileSystem, path: string, home
     if (!isCephError(error, errno.ENOENT)) throw error;
   }
   // The volume is gone, or there is no trash yet.
-  await fs.makeDirectories(ctx, trashPath(home), hiddenMode);
+  await fs.makeDirectories(ctx, parentOf(target), hiddenMode);
   try {
     await fs.rename(ctx, path, target);
     return true;

@@ -5,7 +5,7 @@ import { DriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { maxBytesAttribute } from './attributes.js';
-import { quotaFor, sizeOf } from './create-volume.js';
+import { quotaFor, sizeOf } from './create-request.js';
 
 /** @returns the volume's size afterwards, in bytes. @throws DriverError NOT_FOUND, OUT_OF_RANGE. */
 export async function growQuota(

@@ -6,8 +6,9 @@ import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
-import { sizeOf } from './create-volume.js';
+import { sizeOf } from './create-request.js';
 import type { FileSystems } from './file-systems.js';
+import { groupsInOrder } from './groups-in-order.js';
 import { nodeContext } from './parameters.js';
 
 /** Directories whose attributes are read at the same time. */
@@ -47,18 +48,10 @@ export async function listVolumes(
 }
 
 async function* walk(ctx: CallContext, fileSystems: FileSystems, start: Place | undefined): AsyncGenerator<Found> {
-  const clusters = [...fileSystems.clusters.all()].sort((a, b) => (a.id < b.id ? -1 : 1));
-  for (const cluster of clusters) {
-    if (start !== undefined && cluster.id < start.clusterId) continue;
-    const connection = await fileSystems.connect(ctx, cluster.id);
-    const names = (await connection.fileSystems(ctx)).map(({ name }) => name).sort();
-    for (const fsName of names) {
-      const here = start?.clusterId === cluster.id;
-      if (here && fsName < start.fsName) continue;
-      const group = { clusterId: cluster.id, fsName, path: cluster.cephfs.groupPath };
-      const { fs } = await fileSystems.open(ctx, group, undefined);
-      yield* walkGroup(ctx, fs, group, here && fsName === start.fsName ? start.name : '');
-    }
+  const place = start === undefined ? undefined : [start.clusterId, start.fsName];
+  for await (const { clusterId, fsName, groupPath, fs } of groupsInOrder(ctx, fileSystems, place)) {
+    const here = start?.clusterId === clusterId && start.fsName === fsName;
+    yield* walkGroup(ctx, fs, { clusterId, fsName, path: groupPath }, here ? start.name : '');
   }
 }
 

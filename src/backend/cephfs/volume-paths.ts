@@ -15,6 +15,38 @@ export function trashPath(groupPath: string): string {
   return `${join(groupPath, hiddenName)}/trash`;
 }
 
+/** Directories of deleted volumes that still have snapshots. */
+export function deletedPath(home: string, path: string, inode: string): string {
+  return `${join(home, hiddenName)}/deleted/${basename(path)}.${inode}`;
+}
+
+export function isDeletedPath(home: string, path: string): boolean {
+  return isWithin(path, `${join(home, hiddenName)}/deleted`);
+}
+
+/** One entry per snapshot. */
+export function registryPath(home: string): string {
+  return `${join(home, hiddenName)}/snapshots`;
+}
+
+/** Where a volume is made whole before it gets its name. */
+export function copyPath(home: string, path: string): string {
+  return `${join(home, hiddenName)}/copies/${basename(path)}`;
+}
+
+export function snapshotsPath(directory: string): string {
+  return join(directory, '.snap');
+}
+
+export function snapshotPath(directory: string, name: string): string {
+  return `${snapshotsPath(directory)}/${name}`;
+}
+
+/** The directory whose hidden one serves a volume: its group where that can be reached, else the one above the volume. */
+export function homeOf(mountedRoot: string, groupPath: string, path: string): string {
+  return isWithin(groupPath, mountedRoot) ? groupPath : parentOf(path);
+}
+
 /** Held by the controller that purges. */
 export function purgeLockPath(groupPath: string): string {
   return `${join(groupPath, hiddenName)}/purge.lock`;

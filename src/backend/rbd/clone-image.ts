@@ -2,11 +2,11 @@ import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageClone } from '../../ceph/client.js';
 import { type CapacityRange, chooseSize } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
-import { formatSnapshotId } from '../../domain/snapshot-id.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { ContentSource } from '../backend.js';
+import { sourceText } from '../content-source.js';
 import type { ImagePools } from './image-pools.js';
 import { locateSnapshot } from './locate-snapshot.js';
 import { ownSnapshotPrefix } from './reserved-image.js';
@@ -20,11 +20,6 @@ export interface CloneOrigin {
   readonly sizeBytes: bigint;
   /** Taken for this clone, which holds on to what it needs: removed once the clone is there. */
   readonly isOwn: boolean;
-}
-
-/** As text, for the volume's record and for messages. */
-export function sourceText(source: ContentSource): string {
-  return 'snapshot' in source ? formatSnapshotId(source.snapshot) : formatVolumeId(source.volume);
 }
 
 /**

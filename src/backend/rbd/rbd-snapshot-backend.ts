@@ -116,7 +116,7 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
     const snapshots: Snapshot[] = [];
     let last = '';
     for await (const { clusterId, pool } of poolsInOrder(ctx, this.#pools, start)) {
-      const here = start !== undefined && start[0] === clusterId && start[1] === pool.name;
+      const here = start?.[0] === clusterId && start[1] === pool.name;
       for await (const { snapshot, entry } of registered(ctx, pool, here ? (start[2] ?? '') : '')) {
         // One more than asked for tells whether there is another page.
         if (max > 0 && snapshots.length === max) return { snapshots, next: last };

@@ -1,0 +1,178 @@
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
+import type { CephFileSystem } from '../../ceph/client.js';
+import { DriverError, isDriverError } from '../../domain/errors.js';
+import { formatSnapshotId, type SnapshotId } from '../../domain/snapshot-id.js';
+import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { Credentials } from '../../platform/credentials.js';
+import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } from '../backend.js';
+import { snapshotNameFor } from '../object-name.js';
+import { formatPageToken, parsePageToken } from '../page-token.js';
+import { hasUserSnapshots } from './deleted-directory.js';
+import { moveInto } from './delete-volume.js';
+import type { GroupPlace } from './directory-trash.js';
+import type { FileSystems } from './file-systems.js';
+import { groupsInOrder } from './groups-in-order.js';
+import { findHolder, readSnapshot } from './locate-snapshot.js';
+import {
+  complete,
+  forget,
+  isTaken,
+  lookUp,
+  register,
+  registeredNames,
+  type RegisteredSnapshot,
+  type TakenSnapshot,
+} from './snapshot-registry.js';
+import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
+
+export interface CephfsSnapshotDependencies {
+  readonly fileSystems: FileSystems;
+  /** A directory has been moved into this place's trash. */
+  readonly onTrashed: (place: GroupPlace, credentials: Credentials | undefined) => void;
+  /** @throws DriverError ABORTED while the snapshot is being copied. */
+  readonly refuseWhileCopied: (path: string) => void;
+}
+
+interface Opened {
+  readonly fs: CephFileSystem;
+  /** The directory whose hidden one has the registry. */
+  readonly home: string;
+}
+
+/** CephFS's snapshots behind the Controller service: `.snap` of the volume, and one entry in the group's registry. */
+export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
+  readonly #deps: CephfsSnapshotDependencies;
+
+  constructor(deps: CephfsSnapshotDependencies) {
+    this.#deps = deps;
+  }
+
+  /** The name is registered first, which decides whose it is; cut off afterwards, the repeated request goes on from there. */
+  async create(ctx: CallContext, input: CreateSnapshotInput<CephfsVolumeId>): Promise<Snapshot> {
+    const { source, name } = input;
+    const { fs, home } = await this.#open(ctx, source, input.credentials);
+    const status = await ifPresent(fs.status(ctx, source.path));
+    if (status === undefined) {
+      throw new DriverError(
+        'NOT_FOUND',
+        `volume ${formatVolumeId(source)} does not exist: there is no directory ${source.path} to take a snapshot of`,
+      );
+    }
+    const snapshot = snapshotNameFor(name);
+    const own: RegisteredSnapshot = { version: 1, name, path: source.path, inode: status.inode.toString() };
+    const entry = await register(ctx, fs, home, snapshot, own);
+    if (entry.path !== own.path || entry.inode !== own.inode) {
+      throw new DriverError(
+        'ALREADY_EXISTS',
+        `snapshot "${name}" exists already, of directory ${entry.path} and not of ${source.path} as it is now: use another name`,
+      );
+    }
+    const id = { source, name: snapshot };
+    if (isTaken(entry)) return snapshotOf(id, entry);
+    await takeOnce(ctx, fs, source.path, snapshot);
+    const facts = await readSnapshot(ctx, fs, source.path, snapshot);
+    if (facts === undefined) {
+      throw new DriverError(
+        'ABORTED',
+        `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
+      );
+    }
+    const taken = { ...entry, sizeBytes: facts.sizeBytes.toString(), createdMs: facts.createdMs };
+    await complete(ctx, fs, home, snapshot, taken);
+    return snapshotOf(id, taken);
+  }
+
+  /** The registry's entry goes last: a repeated request still finds what the first has left. */
+  async delete(ctx: CallContext, id: SnapshotId<CephfsVolumeId>, credentials: Credentials | undefined): Promise<void> {
+    try {
+      const { fs, home } = await this.#open(ctx, id.source, credentials);
+      const holder = await findHolder(ctx, fs, home, id);
+      if (holder !== undefined) {
+        const { directory } = holder;
+        this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
+        await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
+        if (isDeletedPath(home, directory) && !(await hasUserSnapshots(ctx, fs, directory))) {
+          if (await moveInto(ctx, fs, directory, home))
+            this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
+        }
+      }
+      const entry = holder?.entry ?? (await lookUp(ctx, fs, home, id.name));
+      if (entry?.path === id.source.path) await forget(ctx, fs, home, id.name);
+    } catch (error) {
+      // The file system itself is gone, and with it the snapshot.
+      if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
+      throw error;
+    }
+  }
+
+  async find(
+    ctx: CallContext,
+    id: SnapshotId<CephfsVolumeId>,
+    credentials: Credentials | undefined,
+  ): Promise<Snapshot | undefined> {
+    try {
+      const { fs, home } = await this.#open(ctx, id.source, credentials);
+      const holder = await findHolder(ctx, fs, home, id);
+      const facts = holder === undefined ? undefined : await readSnapshot(ctx, fs, holder.directory, id.name);
+      return facts === undefined ? undefined : { id, ...facts };
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  async of(ctx: CallContext, source: CephfsVolumeId): Promise<readonly Snapshot[]> {
+    if (this.#deps.fileSystems.clusters.find(source.clusterId) === undefined) return [];
+    try {
+      const { fs, home } = await this.#open(ctx, source, undefined);
+      const names = await registeredNames(ctx, fs, home, '');
+      const entries = await Promise.all(names.map(async (name) => lookUp(ctx, fs, home, name)));
+      return entries.flatMap((entry, i) => {
+        const name = names[i];
+        if (entry?.path !== source.path || !isTaken(entry) || name === undefined) return [];
+        return [snapshotOf({ source, name }, entry)];
+      });
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND')) return [];
+      throw error;
+    }
+  }
+
+  async list(ctx: CallContext, after: string, max: number): Promise<SnapshotPage> {
+    const start = after === '' ? undefined : parsePageToken(after, 3);
+    const snapshots: Snapshot[] = [];
+    let last = '';
+    for await (const { clusterId, fsName, fs, groupPath } of groupsInOrder(ctx, this.#deps.fileSystems, start)) {
+      const here = start?.[0] === clusterId && start[1] === fsName;
+      for (const name of await registeredNames(ctx, fs, groupPath, here ? (start[2] ?? '') : '')) {
+        const entry = await lookUp(ctx, fs, groupPath, name);
+        if (entry === undefined || !isTaken(entry)) continue;
+        // One more than asked for tells whether there is another page.
+        if (max > 0 && snapshots.length === max) return { snapshots, next: last };
+        const source = { backend: 'cephfs', clusterId, fsName, path: entry.path } as const;
+        snapshots.push(snapshotOf({ source, name }, entry));
+        last = formatPageToken([clusterId, fsName, name]);
+      }
+    }
+    return { snapshots, next: undefined };
+  }
+
+  async #open(ctx: CallContext, id: CephfsVolumeId, credentials: Credentials | undefined): Promise<Opened> {
+    const { fs, cluster } = await this.#deps.fileSystems.open(ctx, id, credentials);
+    return { fs, home: homeOf(fs.root, cluster.cephfs.groupPath, id.path) };
+  }
+}
+
+/** A snapshot of that name is the one that an earlier, cut-off request has taken. */
+async function takeOnce(ctx: CallContext, fs: CephFileSystem, path: string, snapshot: string): Promise<void> {
+  try {
+    await fs.makeDirectory(ctx, snapshotPath(path, snapshot), { mode: 0o755, attributes: new Map() });
+  } catch (error) {
+    if (!isCephError(error, errno.EEXIST)) throw error;
+  }
+}
+
+function snapshotOf(id: SnapshotId<CephfsVolumeId>, entry: TakenSnapshot): Snapshot {
+  return { id, sizeBytes: BigInt(entry.sizeBytes), createdMs: entry.createdMs };
+}
