@@ -164,14 +164,14 @@ export interface RbdImages {
   /** Names and ids after startAfter, in name order, at most max. */
   list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>>;
   /**
-   * Sets metadata on the image with this id. With `onlyIfAbsent`, nothing is written when that key is set already.
+   * Sets metadata on the image with this id. With `expected`, nothing is written unless that key has that value ('' = it is not set).
    * @returns false in that case.
    */
   setMetadata(
     ctx: CallContext,
     id: string,
     values: ReadonlyMap<string, string>,
-    onlyIfAbsent?: string,
+    expected?: { readonly key: string; readonly value: string },
   ): Promise<boolean>;
   removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
   /** Makes the image larger; one that is large enough stays as it is. @returns its size afterwards, in bytes. */

@@ -111,20 +111,21 @@ function present(answers: HeaderReply['metadata']): Map<string, string> {
   return values;
 }
 
-/** Sets image metadata in one compound write. @returns false when onlyIfAbsent is there already. Runs inside a lane's job. */
+/** Sets image metadata in one compound write. @returns false when `expected` doesn't hold. Runs inside a lane's job. */
 export async function writeMetadata(
   handle: PoolHandle,
   id: string,
   values: ReadonlyMap<string, string>,
-  onlyIfAbsent: string | undefined,
+  expected: { readonly key: string; readonly value: string } | undefined,
 ): Promise<boolean> {
   const rados = librados();
   const op = rados.createWriteOp();
   try {
     // Without it, a write to an image that has just been removed would bring an empty header back.
     rados.writeOpAssertExists.sync(op);
-    if (onlyIfAbsent !== undefined) {
-      rados.writeOpOmapCompare.sync(op, metadataPrefix + onlyIfAbsent, compareEqual, Buffer.alloc(1), 0, null);
+    if (expected !== undefined) {
+      const value = Buffer.from(expected.value, 'utf8');
+      rados.writeOpOmapCompare.sync(op, metadataPrefix + expected.key, compareEqual, value, value.length, null);
     }
     const input = encodeMap(values);
     rados.writeOpExec.sync(op, 'rbd', 'metadata_set', input, input.length, null);

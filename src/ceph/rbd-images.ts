@@ -78,10 +78,10 @@ export class RbdPoolImages implements RbdImages {
     ctx: CallContext,
     id: string,
     values: ReadonlyMap<string, string>,
-    onlyIfAbsent?: string,
+    expected?: { readonly key: string; readonly value: string },
   ): Promise<boolean> {
     return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () =>
-      writeMetadata(this.#handle, id, values, onlyIfAbsent),
+      writeMetadata(this.#handle, id, values, expected),
     );
   }
 

@@ -12,7 +12,12 @@ export async function metadataContract(t: Test, subject: ContractSubject): Promi
   const read = async (id: string, ...keys: string[]) =>
     Object.fromEntries((await images.headerById(context(), id, keys)).metadata);
   const write = async (id: string, values: Record<string, string>, onlyIfAbsent?: string) =>
-    images.setMetadata(context(), id, new Map(Object.entries(values)), onlyIfAbsent);
+    images.setMetadata(
+      context(),
+      id,
+      new Map(Object.entries(values)),
+      onlyIfAbsent === undefined ? undefined : { key: onlyIfAbsent, value: '' },
+    );
 
   await t.test('what was set is read with the header, keys that are not set are left out', async (t) => {
     const id = await newImage();

@@ -50,6 +50,9 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
     'ControllerPublishVolume',
     'ControllerUnpublishVolume',
     'ControllerExpandVolume',
+    'CreateSnapshot',
+    'DeleteSnapshot',
+    'ListSnapshots',
     'ControllerValidateVolumeCapabilities',
     'NodeStageVolume',
     'NodePublishVolume',
@@ -63,7 +66,7 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
 function capabilities(cluster: TestCluster, backend: BackendKind): Readonly<Record<string, string>> {
   if (backend === 'rbd') return { mon: 'profile rbd', osd: `profile rbd pool=${cluster.rbdPool}`, mgr: 'profile rbd' };
   // The cell with the roles together has made the group's directory.
-  return { mon: 'allow r', mds: `allow rwp path=${group}`, osd: `allow rw tag cephfs data=${cluster.fsName}` };
+  return { mon: 'allow r', mds: `allow rwps path=${group}`, osd: `allow rw tag cephfs data=${cluster.fsName}` };
 }
 
 async function startDrivers(

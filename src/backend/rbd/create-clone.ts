@@ -5,7 +5,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { ContentSource, Volume } from '../backend.js';
 import { sourceText } from '../content-source.js';
-import { parseRecord } from '../volume-record.js';
+import { parseRecord, type VolumeRecord } from '../volume-record.js';
 import { type CloneOrigin, cloneImage, cloneSize, findOrigin, releaseOrigin } from './clone-image.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
 import type { ImagePools } from './image-pools.js';
@@ -46,15 +46,28 @@ export async function createClone(
   return volumeOf(request, sizeBytes);
 }
 
-/** undefined when there is no image of that name, or one without a record. */
-async function finished(ctx: CallContext, pool: CephPool, { id }: CreateRequest): Promise<ImageHeader | undefined> {
+/** undefined when there is no image of that name, or one that hasn't got its own record yet. */
+async function finished(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Finished | undefined> {
   try {
-    const header = await pool.images.header(ctx, id.image, [recordKey, deletedKey]);
-    return header.metadata.has(recordKey) ? header : undefined;
+    const header = await pool.images.header(ctx, request.id.image, [recordKey]);
+    const record = ownRecord(header, request);
+    return record === undefined ? undefined : { header, record };
   } catch (error) {
     if (isCephError(error, errno.ENOENT)) return undefined;
     throw error;
   }
+}
+
+interface Finished {
+  readonly header: ImageHeader;
+  readonly record: VolumeRecord;
+}
+
+/** RBD gives a clone a copy of its parent's metadata: a record of another name is the parent's. */
+function ownRecord(header: ImageHeader, { id, input }: CreateRequest): VolumeRecord | undefined {
+  const text = header.metadata.get(recordKey);
+  const record = text === undefined ? undefined : parseRecord(text, recordPlace(id.image));
+  return record?.name === input.name ? record : undefined;
 }
 
 async function answer(
@@ -62,9 +75,9 @@ async function answer(
   pools: ImagePools,
   request: CreateRequest,
   source: ContentSource,
-  header: ImageHeader,
+  { header, record }: Finished,
 ): Promise<Volume> {
-  refuseOtherRequest(parseRecord(header.metadata.get(recordKey) ?? '', recordPlace(request.id.image)), request);
+  refuseOtherRequest(record, request);
   if (!sizeFits(header.sizeBytes, request.input.capacity)) {
     throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
@@ -97,8 +110,10 @@ async function refuseForeignImage(
   throw conflict(request, `it is no clone of ${sourceText(source)}`);
 }
 
+/** In place of the parent's, if there is one. The parent's mark of deletion, which comes along too, must not stay. */
 async function writeRecord(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<boolean> {
-  const { id } = await pool.images.header(ctx, request.id.image, []);
+  const { id, metadata } = await pool.images.header(ctx, request.id.image, [recordKey, deletedKey]);
+  if (metadata.has(deletedKey)) await pool.images.removeMetadata(ctx, id, deletedKey);
   const record = new Map([[recordKey, JSON.stringify(request.record)]]);
-  return pool.images.setMetadata(ctx, id, record, recordKey);
+  return pool.images.setMetadata(ctx, id, record, { key: recordKey, value: metadata.get(recordKey) ?? '' });
 }

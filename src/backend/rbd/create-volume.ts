@@ -165,5 +165,8 @@ async function writeRecord(
   imageId: string,
   request: CreateRequest,
 ): Promise<boolean> {
-  return pool.images.setMetadata(ctx, imageId, new Map([[recordKey, JSON.stringify(request.record)]]), recordKey);
+  return pool.images.setMetadata(ctx, imageId, new Map([[recordKey, JSON.stringify(request.record)]]), {
+    key: recordKey,
+    value: '',
+  });
 }
