@@ -1,11 +1,14 @@
 import { constants } from 'node:fs';
 import pLimit from 'p-limit';
 import { CephError, errno } from './ceph-error.js';
-import { readBatch, type RawEntry, zeroTerminated } from './cephfs-directory.js';
+import { type FoundEntry, readEntry, zeroTerminated } from './cephfs-directory.js';
 import type { CephFsMount } from './cephfs-mount.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
 import type { ProgressWatch } from './progress-watch.js';
+
+/** Read, and held in memory, at once. */
+const batchEntries = 64;
 
 /** Where something lies in a tree: the same in the source and in the copy. The top has no parent. */
 export interface Place {
@@ -58,7 +61,8 @@ export class TreeCalls {
   }
 
   check(place: Place, returned: number): number {
-    return this.mount.check(returned, `copy ${this.#path(place)} to ${this.#to}`);
+    if (returned === -errno.ENOENT) throw this.changed(place, 'has vanished');
+    return this.mount.check(returned, this.#doing(place));
   }
 
   /** Lets no further call begin. */
@@ -68,7 +72,7 @@ export class TreeCalls {
 
   /** What the source did while it was read, e.g. `has vanished`. */
   changed(place: Place, what: string): CephError {
-    const sentence = `can't copy ${this.#path(place)} to ${this.#to}: it ${what} meanwhile, and what is copied must stand still: end what works there, or copy a snapshot of it`;
+    const sentence = `can't ${this.#doing(place)}: it ${what} meanwhile, and what is copied must stand still: end what works there, or copy a snapshot of it`;
     return new CephError('ABORTED', sentence, errno.EAGAIN);
   }
 
@@ -78,7 +82,10 @@ export class TreeCalls {
     const status = Buffer.alloc(statxBytes);
     const { handle, permissions } = this.mount;
     const want = statxWant.basic;
-    await this.must(place, async () => libcephfs().walk(handle, path, out, status, want, noFollow, permissions));
+    const returned = await this.call(async () =>
+      libcephfs().walk(handle, path, out, status, want, noFollow, permissions),
+    );
+    this.mount.check(returned, this.#doing(place));
     return { inode: written(out), status };
   }
 
@@ -131,20 +138,40 @@ export class TreeCalls {
     await this.must(place, async () => libcephfs().unlinkIn(handle, parent, name, permissions));
   }
 
-  async eachBatch(place: Place, directory: Pointer, work: (batch: readonly RawEntry[]) => Promise<void>) {
+  /** Reads a directory; what the work gets is given back after it. */
+  async eachBatch(place: Place, directory: Pointer, work: (batch: readonly FoundEntry[]) => Promise<void>) {
     const { handle, permissions } = this.mount;
     const opened: PointerOut = [null];
     await this.must(place, async () => libcephfs().openInode(handle, directory, opened, permissions));
     const reading = written(opened);
     try {
-      for (;;) {
-        const batch = await this.call(async () => readBatch(this.mount, reading, `copy ${this.#path(place)}`));
-        if (batch === undefined) return;
-        await work(batch);
+      for (let isLast = false; !isLast;) {
+        const batch: FoundEntry[] = [];
+        try {
+          isLast = await this.call(async () => this.#fill(place, reading, batch));
+          await work(batch);
+        } finally {
+          for (const { inode } of batch) await this.giveBack(inode);
+        }
       }
     } finally {
       await libcephfs().closeDirectory(handle, reading);
     }
+  }
+
+  /** @returns whether the directory has no more. */
+  async #fill(place: Place, reading: Pointer, batch: FoundEntry[]): Promise<boolean> {
+    const doing = this.#doing(place);
+    while (batch.length < batchEntries) {
+      const entry = await readEntry(this.mount, reading, doing);
+      if (entry === undefined) return true;
+      batch.push(entry);
+    }
+    return false;
+  }
+
+  #doing(place: Place): string {
+    return `copy ${this.#path(place)} to ${this.#to}`;
   }
 
   #path(place: Place): string {

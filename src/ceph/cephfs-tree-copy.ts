@@ -106,7 +106,7 @@ class Copy {
     try {
       await links.begin(source.inode);
       await removeDefaultAcl(calls, top, target.inode);
-      await this.#copyEntries(top, source.inode, target.inode);
+      await this.#copyEntries(top, source.inode, target.inode, false);
       await links.end();
       await mirrorAttributes(calls, top, source.inode, target.inode);
       await setStatusLike(calls, top, source.status, target.inode);
@@ -118,28 +118,28 @@ class Copy {
     this.#tell(true);
   }
 
-  async #copyEntries(place: Place, source: Pointer, target: Pointer): Promise<void> {
+  /** @param isNew there is nothing in the target yet. */
+  async #copyEntries(place: Place, source: Pointer, target: Pointer, isNew: boolean): Promise<void> {
     await this.#calls.eachBatch(place, source, async (batch) => {
-      const places = (wanted: boolean) =>
-        batch.filter((entry) => entry.isDirectory === wanted).map(({ name }): Place => ({ parent: place, name }));
-      await settled(
-        places(false).map(async (file) => this.#filesAtOnce(async () => this.#copyEntry(file, source, target))),
-      );
-      await this.#copyDirectories(places(true), source, target);
+      const copying = (wanted: boolean) =>
+        batch
+          .filter(({ status }) => isDirectory(status) === wanted)
+          .map((entry) => async () => this.#copyEntry({ parent: place, name: entry.name }, entry, target, isNew));
+      await settled(copying(false).map(async (copy) => this.#filesAtOnce(copy)));
+      await this.#branch(copying(true));
     });
   }
 
-  async #copyDirectories(places: readonly Place[], source: Pointer, target: Pointer): Promise<void> {
+  async #branch(directories: readonly (() => Promise<void>)[]): Promise<void> {
     const branches: Promise<void>[] = [];
     try {
-      for (const place of places) {
-        const copying = () => this.#copyEntry(place, source, target);
+      for (const copy of directories) {
         if (this.#moreBranches === 0) {
-          await copying();
+          await copy();
           continue;
         }
         this.#moreBranches -= 1;
-        const branch = copying().finally(() => {
+        const branch = copy().finally(() => {
           this.#moreBranches += 1;
         });
         branch.catch(() => undefined); // it is asked for its outcome below, when the others have been begun
@@ -152,16 +152,12 @@ class Copy {
   }
 
   /** Whatever it is. */
-  async #copyEntry(place: Place, sourceDirectory: Pointer, targetDirectory: Pointer): Promise<void> {
+  async #copyEntry(place: Place, source: Found, parent: Pointer, isNew: boolean): Promise<void> {
     try {
-      const source = await this.#calls.lookUp(place, sourceDirectory);
-      if (source === undefined) throw this.#calls.changed(place, 'has vanished');
-      await this.#using(source.inode, async () => {
-        const there = await this.#calls.lookUp(place, targetDirectory);
-        await this.#using(there?.inode, async () => {
-          if (isDirectory(source.status)) await this.#copyDirectory(place, source, targetDirectory, there);
-          else await this.#copyFile(place, source, targetDirectory, there);
-        });
+      const there = isNew ? undefined : await this.#calls.lookUp(place, parent);
+      await this.#using(there?.inode, async () => {
+        if (isDirectory(source.status)) await this.#copyDirectory(place, source, parent, there);
+        else await this.#copyFile(place, source, parent, there);
       });
       this.#entries += 1;
       this.#tell();
@@ -180,17 +176,17 @@ class Copy {
 
   async #copyDirectory(place: Place, source: Found, parent: Pointer, there: Found | undefined): Promise<void> {
     if (there !== undefined && isDirectory(there.status)) {
-      await this.#fillDirectory(place, source, there.inode);
+      await this.#fillDirectory(place, source, there.inode, false);
       return;
     }
     if (there !== undefined) await this.#calls.remove(place, parent);
     const inode = await this.#makeDirectory(place, source, parent);
-    await this.#using(inode, async () => this.#fillDirectory(place, source, inode));
+    await this.#using(inode, async () => this.#fillDirectory(place, source, inode, true));
   }
 
   /** Its times come last: its content changes them. */
-  async #fillDirectory(place: Place, source: Found, target: Pointer): Promise<void> {
-    await this.#copyEntries(place, source.inode, target);
+  async #fillDirectory(place: Place, source: Found, target: Pointer, isNew: boolean): Promise<void> {
+    await this.#copyEntries(place, source.inode, target, isNew);
     await copyAttributes(this.#calls, place, source.inode, target);
     await copyQuotas(this.#calls, place, source.inode, target);
     await setStatusLike(this.#calls, place, source.status, target);
