@@ -1,6 +1,6 @@
 import type { CephFsMount } from './cephfs-mount.js';
-import type { Pointer } from './native/library.js';
-import { libcephfs } from './native/libcephfs.js';
+import { type Pointer, type PointerOut, written } from './native/library.js';
+import { libcephfs, noFollow, statxBytes, statxWant } from './native/libcephfs.js';
 
 export interface RawEntry {
   /** As Ceph has it: any bytes but `/` and zero. */
@@ -25,16 +25,58 @@ export async function readBatch(
   return length === 0 ? undefined : parse(buffer.subarray(0, length));
 }
 
+export interface FoundEntry {
+  readonly name: Buffer;
+  /** Given back by whoever has read it. */
+  readonly inode: Pointer;
+  /** struct ceph_statx */
+  readonly status: Buffer;
+}
+
+/** The next entry with its status, which a look-up would ask the MDS for once more; undefined at the end. Runs inside a job. */
+export async function readEntry(
+  mount: CephFsMount,
+  directory: Pointer,
+  doing: string,
+): Promise<FoundEntry | undefined> {
+  const record = Buffer.alloc(direntBytes);
+  for (;;) {
+    const status = Buffer.alloc(statxBytes);
+    const out: PointerOut = [null];
+    const returned = await libcephfs().readDirectoryPlus(
+      mount.handle,
+      directory,
+      record,
+      status,
+      statxWant.basic,
+      noFollow,
+      out,
+    );
+    if (mount.check(returned, doing) === 0) return undefined;
+    const name = nameAt(record, 0);
+    const inode = written(out);
+    if (!isDots(name)) return { name, inode, status };
+    await libcephfs().putInode(mount.handle, inode);
+  }
+}
+
 function parse(records: Buffer): RawEntry[] {
   const entries: RawEntry[] = [];
   for (let offset = 0; offset < records.length; offset += direntBytes) {
-    const start = offset + at.name;
-    const name = records.subarray(start, records.indexOf(0, start));
-    const isDots = name[0] === 46 && (name.length === 1 || (name.length === 2 && name[1] === 46));
-    // A copy, for the whole buffer would stay in memory with one name.
-    if (!isDots) entries.push({ name: Buffer.from(name), isDirectory: records[offset + at.type] === typeDirectory });
+    const name = nameAt(records, offset);
+    if (!isDots(name)) entries.push({ name, isDirectory: records[offset + at.type] === typeDirectory });
   }
   return entries;
+}
+
+function nameAt(records: Buffer, offset: number): Buffer {
+  const start = offset + at.name;
+  // A copy, for the whole buffer would stay in memory with one name.
+  return Buffer.from(records.subarray(start, records.indexOf(0, start)));
+}
+
+function isDots(name: Buffer): boolean {
+  return name[0] === 46 && (name.length === 1 || (name.length === 2 && name[1] === 46));
 }
 
 /** With the zero that C wants at its end. */

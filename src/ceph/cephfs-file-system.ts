@@ -7,8 +7,9 @@ import { createDirectory } from './cephfs-create.js';
 import { readBatch } from './cephfs-directory.js';
 import { FileLocks } from './cephfs-locks.js';
 import type { CephFsMount } from './cephfs-mount.js';
+import { TreeCopies } from './cephfs-tree-copy.js';
 import { removeTree } from './cephfs-tree-removal.js';
-import type { CephFileSystem, DirectoryCreation, DirectoryEntry, FileStatus, TreeRemoval } from './client.js';
+import type { CephFileSystem, DirectoryCreation, DirectoryEntry, FileStatus, TreeCopy, TreeRemoval } from './client.js';
 import { type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
 
@@ -21,12 +22,14 @@ export class MountedFileSystem implements CephFileSystem {
   readonly root: string;
   readonly #mount: CephFsMount;
   readonly #locks: FileLocks;
+  readonly #copies: TreeCopies;
 
   constructor(mount: CephFsMount) {
     this.name = mount.fileSystem;
     this.root = mount.root;
     this.#mount = mount;
     this.#locks = new FileLocks(mount);
+    this.#copies = new TreeCopies(mount);
   }
 
   /** The MDS has ended this client's session: a new mount is needed. */
@@ -148,8 +151,8 @@ export class MountedFileSystem implements CephFileSystem {
     });
   }
 
-  async copyTree(): Promise<void> {
-    return Promise.reject(new TypeError('not built yet'));
+  async copyTree(ctx: CallContext, from: string, to: string, how: TreeCopy): Promise<void> {
+    await this.#copies.copy(ctx, from, to, how);
   }
 
   async lock(ctx: CallContext, path: string): Promise<boolean> {

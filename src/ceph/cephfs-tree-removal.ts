@@ -8,6 +8,7 @@ import { splitPath } from './file-system-path.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxBytes } from './native/libcephfs.js';
 import { ProgressWatch } from './progress-watch.js';
+import { settled } from './settled.js';
 
 /** A directory that can't be removed after so many passes over it without a success is beyond us. */
 const maxFruitlessPasses = 10;
@@ -212,11 +213,4 @@ class Removal {
   async #call<T>(call: () => Promise<T>): Promise<T> {
     return this.#limit(async () => this.#watch.during(async () => this.#mount.enter(call)));
   }
-}
-
-/** Waits for all of them, also when one fails: they use what its failure would free. @throws the first failure. */
-async function settled(work: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(work);
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

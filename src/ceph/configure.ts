@@ -82,6 +82,8 @@ function* settings(access: CephAccess): Generator<[string, string]> {
   yield ['client_cache_size', '1024'];
   yield ['client_oc', 'false'];
   yield ['client_snapdir', '.snap'];
+  // Without it, the ACLs that a volume's files may have can neither be read nor copied.
+  yield ['client_acl_type', 'posix_acl'];
   // An evicted client stays out, so that whoever held a lock learns that it is lost: it is mounted anew.
   yield ['client_reconnect_stale', 'false'];
 }

@@ -11,13 +11,31 @@ export function libcephfs(): Libcephfs {
 }
 
 /** ceph_ll_client.h, CEPH_STATX_*: which fields of struct ceph_statx are asked for. */
-export const statxWant = { mode: 0x1, uid: 0x4, gid: 0x8, inode: 0x100 } as const;
+export const statxWant = { mode: 0x1, uid: 0x4, gid: 0x8, inode: 0x100, basic: 0x7ff } as const;
 
 /** ceph_ll_client.h, struct ceph_statx: 136 bytes in Ceph 16; room for more. */
 export const statxBytes = 512;
 
 /** Where its fields lie. */
-export const statxAt = { uid: 12, gid: 16, mode: 20, inode: 24 } as const;
+export const statxAt = {
+  links: 8,
+  uid: 12,
+  gid: 16,
+  mode: 20,
+  inode: 24,
+  size: 32,
+  /** Of a device node. */
+  device: 56,
+  /** struct timespec, as are the following. */
+  atime: 64,
+  mtime: 96,
+} as const;
+
+/** struct timespec. */
+export const timespecBytes = 16;
+
+/** ceph_fs.h, CEPH_SETATTR_*: which fields of a struct ceph_statx are to be set. */
+export const setStatus = { mode: 1, uid: 2, gid: 4, mtime: 8, atime: 16, size: 32 } as const;
 
 /** fcntl(2), AT_SYMLINK_NOFOLLOW. */
 export const noFollow = 0x100;
@@ -72,6 +90,10 @@ function loadLibcephfs() {
 
     openDirectory: call('int ceph_opendir(void *mount, const char *path, _Out_ void **directory)'),
     readDirectory: call('int ceph_getdents(void *mount, void *directory, void *buffer, int length)'),
+    /** The next entry with its status and, to be given back, its inode; 0 = there is none. */
+    readDirectoryPlus: call(
+      'int ceph_readdirplus_r(void *mount, void *directory, void *entry, void *status, unsigned int want, unsigned int flags, _Out_ void **inode)',
+    ),
     closeDirectory: call('int ceph_closedir(void *mount, void *directory)'),
 
     // By inode and name: nothing on the way can be replaced by a symbolic link in between.
@@ -88,5 +110,39 @@ function loadLibcephfs() {
     ),
     unlinkIn: call('int ceph_ll_unlink(void *mount, void *parent, void *name, void *permissions)'),
     removeDirectoryIn: call('int ceph_ll_rmdir(void *mount, void *parent, void *name, void *permissions)'),
+    makeNodeIn: call(
+      'int ceph_ll_mknod(void *mount, void *parent, void *name, uint32_t mode, uint64_t device, _Out_ void **inode, void *status, unsigned int want, unsigned int flags, void *permissions)',
+    ),
+    makeSymlinkIn: call(
+      'int ceph_ll_symlink(void *mount, void *parent, void *name, void *target, _Out_ void **inode, void *status, unsigned int want, unsigned int flags, void *permissions)',
+    ),
+    linkIn: call('int ceph_ll_link(void *mount, void *inode, void *parent, void *name, void *permissions)'),
+    createIn: call(
+      'int ceph_ll_create(void *mount, void *parent, void *name, uint32_t mode, int openFlags, _Out_ void **inode, _Out_ void **file, void *status, unsigned int want, unsigned int flags, void *permissions)',
+    ),
+
+    statusOf: call(
+      'int ceph_ll_getattr(void *mount, void *inode, void *status, unsigned int want, unsigned int flags, void *permissions)',
+    ),
+    /** Writes the status as it is afterwards into the same buffer. */
+    setStatusOf: call('int ceph_ll_setattr(void *mount, void *inode, void *status, int mask, void *permissions)'),
+    readLink: call('int ceph_ll_readlink(void *mount, void *inode, void *target, size_t length, void *permissions)'),
+    listAttributesOf: call(
+      'int ceph_ll_listxattr(void *mount, void *inode, void *names, size_t length, void *listed, void *permissions)',
+    ),
+    getAttributeOf: call(
+      'int ceph_ll_getxattr(void *mount, void *inode, void *name, void *value, size_t length, void *permissions)',
+    ),
+    setAttributeOf: call(
+      'int ceph_ll_setxattr(void *mount, void *inode, void *name, void *value, size_t length, int flags, void *permissions)',
+    ),
+    removeAttributeOf: call('int ceph_ll_removexattr(void *mount, void *inode, void *name, void *permissions)'),
+
+    openFile: call('int ceph_ll_open(void *mount, void *inode, int flags, _Out_ void **file, void *permissions)'),
+    readFile: call('int ceph_ll_read(void *mount, void *file, int64_t offset, uint64_t length, void *bytes)'),
+    writeFile: call('int ceph_ll_write(void *mount, void *file, int64_t offset, uint64_t length, void *bytes)'),
+    closeFile: call('int ceph_ll_close(void *mount, void *file)'),
+    /** Returns when the OSDs and the MDS have, for good, all that this mount has changed. */
+    syncAll: call('int ceph_sync_fs(void *mount)'),
   };
 }
