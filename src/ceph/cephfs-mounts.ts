@@ -41,7 +41,7 @@ export interface MountsOptions {
 export class CephFsMounts {
   readonly #options: MountsOptions;
   readonly #mounts = new Map<string, Promise<MountedFileSystem>>();
-  /** Also those whose session has ended: an RPC may still use one. */
+  /** Also those whose session has ended, until they are closed. */
   readonly #mounted = new Set<MountedFileSystem>();
   /** The root that worked, by the same key. */
   readonly #roots = new Map<string, string>();
@@ -60,6 +60,8 @@ export class CephFsMounts {
       const mounted = await sharedWait(ctx, call, mounting, this.#options.timeouts.connectMs * limitFactor);
       if (!mounted.stale) return mounted;
       if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+      // Whoever still holds it is told to repeat the request.
+      void mounted.close().finally(() => this.#mounted.delete(mounted));
     }
   }
 
@@ -106,6 +108,7 @@ export class CephFsMounts {
       const outcome = await lane.run(ctx, call, async () => this.#mount(call, key, name, root), { work: 'long' });
       if (!(outcome instanceof CephError)) {
         const nativeTimeoutMs = Math.max(timeouts.monMs, timeouts.osdMs);
+        const meanings = fileSystemMeanings(name);
         const mount = new CephFsMount({
           fileSystem: name,
           root,
@@ -114,7 +117,7 @@ export class CephFsMounts {
           calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
           labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
           silenceMs: nativeTimeoutMs * limitFactor,
-          describe: (doing) => this.#describe(name, doing),
+          describe: (doing) => ({ ...this.#options.describe(doing), meanings }),
         });
         return new MountedFileSystem(mount);
       }
