@@ -113,3 +113,13 @@ export function cephError(returned: number, call: CephCall): CephError {
     Error.stackTraceLimit = stackTraceLimit;
   }
 }
+
+/** undefined instead of a CephError with ENOENT. */
+export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isCephError(error, errno.ENOENT)) return undefined;
+    throw error;
+  }
+}

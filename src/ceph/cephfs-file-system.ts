@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import type { CallContext } from '../platform/call-context.js';
+import { errno, ifPresent } from './ceph-error.js';
 import { deleteAttribute, readAttribute, writeAttribute } from './cephfs-attributes.js';
 import { createDirectory } from './cephfs-create.js';
 import { readBatch } from './cephfs-directory.js';
@@ -10,6 +11,9 @@ import { removeTree } from './cephfs-tree-removal.js';
 import type { CephFileSystem, DirectoryCreation, DirectoryEntry, FileStatus, TreeRemoval } from './client.js';
 import { type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
+
+/** Several may make the directories of one path at the same time, each a part of it. */
+const mostTries = 5;
 
 /** Operations on one mounted file system; paths are the file system's, whatever its mounted root is. */
 export class MountedFileSystem implements CephFileSystem {
@@ -42,24 +46,21 @@ export class MountedFileSystem implements CephFileSystem {
   async makeDirectories(ctx: CallContext, path: string, mode: number): Promise<void> {
     const doing = `make directory ${path}`;
     await this.#at(ctx, doing, path, async (local) => {
-      this.#mount.check(await libcephfs().makeDirectories(this.#mount.handle, local, mode), doing);
+      for (let tries = 1; ; tries++) {
+        const returned = await libcephfs().makeDirectories(this.#mount.handle, local, mode);
+        // Somebody has just made one of them: the library gives up where it should go on.
+        if (returned !== -errno.EEXIST || tries === mostTries) {
+          this.#mount.check(returned, doing);
+          return;
+        }
+        if ((await ifPresent(this.#statusOf(local, doing)))?.isDirectory === true) return;
+      }
     });
   }
 
   async status(ctx: CallContext, path: string): Promise<FileStatus> {
     const doing = `read the status of ${path}`;
-    return this.#at(ctx, doing, path, async (local) => {
-      const status = Buffer.alloc(statxBytes);
-      const want = statxWant.mode | statxWant.uid | statxWant.gid;
-      this.#mount.check(await libcephfs().status(this.#mount.handle, local, status, want, noFollow), doing);
-      const mode = status.readUInt16LE(statxAt.mode);
-      return {
-        isDirectory: (mode & constants.S_IFMT) === constants.S_IFDIR,
-        mode: mode & 0o7777,
-        uid: status.readUInt32LE(statxAt.uid),
-        gid: status.readUInt32LE(statxAt.gid),
-      };
-    });
+    return this.#at(ctx, doing, path, async (local) => this.#statusOf(local, doing));
   }
 
   async setOwner(ctx: CallContext, path: string, uid: number, gid: number): Promise<void> {
@@ -173,6 +174,19 @@ export class MountedFileSystem implements CephFileSystem {
         await libcephfs().close(handle, fd);
       }
     });
+  }
+
+  async #statusOf(local: string, doing: string): Promise<FileStatus> {
+    const status = Buffer.alloc(statxBytes);
+    const want = statxWant.mode | statxWant.uid | statxWant.gid;
+    this.#mount.check(await libcephfs().status(this.#mount.handle, local, status, want, noFollow), doing);
+    const mode = status.readUInt16LE(statxAt.mode);
+    return {
+      isDirectory: (mode & constants.S_IFMT) === constants.S_IFDIR,
+      mode: mode & 0o7777,
+      uid: status.readUInt32LE(statxAt.uid),
+      gid: status.readUInt32LE(statxAt.gid),
+    };
   }
 
   async #at<T>(ctx: CallContext, doing: string, path: string, job: (local: string) => Promise<T>): Promise<T> {

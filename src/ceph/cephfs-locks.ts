@@ -53,6 +53,8 @@ export class FileLocks {
     const { handle } = this.#mount;
     const flags = constants.O_RDWR | constants.O_CREAT;
     const fd = this.#mount.check(await libcephfs().open(handle, local, flags, 0o600), doing);
+    // An MDS that dies before it has written down that the file exists would forget the lock with it.
+    await libcephfs().sync(handle, fd, 0);
     const owner = ++this.#lastOwner;
     const returned = await libcephfs().lock(handle, fd, flockOperation.exclusiveNonBlocking, owner);
     if (returned < 0) {

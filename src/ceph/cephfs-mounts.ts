@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { CallContext } from '../platform/call-context.js';
-import { type CephCall, CephError, cephError, errno } from './ceph-error.js';
-import type { CephTimeouts, FileSystemInfo } from './client.js';
+import { type CephCall, CephError, cephError, errno, type Meaning } from './ceph-error.js';
+import type { CephTimeouts } from './client.js';
 import { CephFsMount } from './cephfs-mount.js';
 import { MountedFileSystem } from './cephfs-file-system.js';
+import { checkServed, type MdsReport } from './cephfs-state.js';
 import type { ClusterGate } from './cluster-gate.js';
-import { fileSystemMeanings } from './file-system-error.js';
+import { fileSystemMeanings, fileSystemRefusals } from './file-system-error.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs } from './native/libcephfs.js';
 import { NativeLane } from './native-lane.js';
@@ -30,10 +31,10 @@ export interface MountsOptions {
   readonly timeouts: CephTimeouts;
   readonly lanes: FileSystemLanes;
   /** Of this connection among all that live, and of its successor after a crash: see takeOver(). */
-  readonly sessionName?: string;
+  readonly sessionName: string;
   readonly describe: (doing: string) => CephCall;
-  /** For the sentence about one that is missing. */
-  readonly fileSystems: (ctx: CallContext) => Promise<FileSystemInfo[]>;
+  /** Runs a monitor command. */
+  readonly command: (ctx: CallContext, call: CephCall, command: Readonly<Record<string, unknown>>) => Promise<string>;
 }
 
 /** How long a root that is not for this key is not tried again, once another one has worked. */
@@ -67,7 +68,7 @@ export class CephFsMounts {
       }
       failure = outcome;
     }
-    throw (await this.#missing(ctx, name)) ?? failure ?? new RangeError('no root to mount was named');
+    throw failure ?? new RangeError('no root to mount was named');
   }
 
   /** Infinity when nothing is mounted. */
@@ -88,7 +89,7 @@ export class CephFsMounts {
   /** @returns the error when another root may be tried. */
   async #mountedAt(ctx: CallContext, name: string, root: string): Promise<MountedFileSystem | CephError> {
     const key = keyOf(name, root);
-    const call = this.#describe(name, `mount ${root} of file system "${name}"`);
+    const call = mountCall(this.#describe(name, `mount ${root} of file system "${name}"`));
     for (;;) {
       if (this.#closed) throw cephError(-errno.ENOTCONN, call);
       const mounting = this.#mounts.get(key) ?? this.#open(ctx, call, name, root);
@@ -105,30 +106,31 @@ export class CephFsMounts {
     const shared = { ...ctx, signal: new AbortController().signal };
     const lane = new NativeLane({ gate: calls, nativeTimeoutMs: timeouts.connectMs, onUse });
     const key = keyOf(name, root);
-    // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
-    const mounting = lane
-      .run(shared, call, async () => this.#mount(call, key, name, root), { work: 'long' })
-      .then((outcome) => {
-        if (outcome instanceof CephError) {
-          this.#mounts.delete(key);
-          return outcome;
-        }
-        const nativeTimeoutMs = Math.max(timeouts.monMs, timeouts.osdMs);
-        const mounted = new MountedFileSystem(
-          new CephFsMount({
-            fileSystem: name,
-            root,
-            handle: outcome,
-            gate: calls,
-            calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
-            labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
-            silenceMs: nativeTimeoutMs * limitFactor,
-            describe: (doing) => this.#describe(name, doing),
-          }),
-        );
-        this.#mounted.add(mounted);
-        return mounted;
-      });
+    const mountOnce = async (): Promise<MountedFileSystem | CephError> => {
+      await this.#checkServed(shared, name);
+      // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
+      const outcome = await lane.run(shared, call, async () => this.#mount(call, key, name, root), { work: 'long' });
+      if (outcome instanceof CephError) {
+        this.#mounts.delete(key);
+        return outcome;
+      }
+      const nativeTimeoutMs = Math.max(timeouts.monMs, timeouts.osdMs);
+      const mounted = new MountedFileSystem(
+        new CephFsMount({
+          fileSystem: name,
+          root,
+          handle: outcome,
+          gate: calls,
+          calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
+          labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
+          silenceMs: nativeTimeoutMs * limitFactor,
+          describe: (doing) => this.#describe(name, doing),
+        }),
+      );
+      this.#mounted.add(mounted);
+      return mounted;
+    };
+    const mounting = mountOnce();
     this.#mounts.set(key, mounting);
     mounting.catch(() => {
       if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
@@ -136,12 +138,21 @@ export class CephFsMounts {
     return mounting;
   }
 
+  /** A mount of what no MDS serves would hang. @throws CephError NOT_FOUND, UNAVAILABLE. */
+  async #checkServed(ctx: CallContext, name: string): Promise<void> {
+    const asking = { ...this.#options.describe(`find file system "${name}"`), meanings: fileSystemRefusals };
+    const report = await this.#options.command(ctx, asking, { prefix: 'mds stat', format: 'json' });
+    checkServed(JSON.parse(report) as MdsReport, name, asking);
+  }
+
   /** @returns the error when another root may be tried. Runs inside a job. */
   async #mount(call: CephCall, key: string, name: string, root: string): Promise<Pointer | CephError> {
-    const session = this.#sessionUuid(key);
-    if (session !== undefined) await this.#takeOver(call, name, session);
+    const session = createHash('sha256')
+      .update(JSON.stringify([this.#options.sessionName, key]))
+      .digest('hex');
+    await this.#takeOver(call, name, session);
     const handle = await this.#handle(call, name);
-    if (session !== undefined) libcephfs().setUuid.sync(handle, session);
+    libcephfs().setUuid.sync(handle, session);
     const returned = await libcephfs().mount(handle, root);
     if (returned >= 0) return handle;
     await libcephfs().release(handle);
@@ -151,8 +162,9 @@ export class CephFsMounts {
   }
 
   /**
-   * Ends the session of a predecessor that was killed. It holds capabilities on every directory that it has touched, the
-   * parents of all volumes among them, and the MDS would let everybody else wait for it for a minute (session_timeout).
+   * Ends the session of a predecessor that was killed, or of a mount of ours that was given up half-way. It holds capabilities
+   * on the directories that it has touched, the parents of all volumes among them, and the MDS would let everybody else wait for
+   * it for a minute (session_timeout).
    */
   async #takeOver(call: CephCall, name: string, session: string): Promise<void> {
     const handle = await this.#handle(call, name);
@@ -177,30 +189,18 @@ export class CephFsMounts {
     return handle;
   }
 
-  #sessionUuid(key: string): string | undefined {
-    const { sessionName } = this.#options;
-    if (sessionName === undefined) return undefined;
-    return createHash('sha256')
-      .update(JSON.stringify([sessionName, key]))
-      .digest('hex');
-  }
-
-  /** What ENOENT may have meant; undefined when the file system is there, or when the key may not ask. */
-  async #missing(ctx: CallContext, name: string): Promise<CephError | undefined> {
-    const known = await this.#options.fileSystems(ctx).catch(() => undefined);
-    if (known === undefined || known.some((fileSystem) => fileSystem.name === name)) return undefined;
-    const { clusterId } = this.#describe(name, '');
-    const names = known.map((fileSystem) => `"${fileSystem.name}"`).join(', ');
-    return new CephError(
-      'NOT_FOUND',
-      `file system "${name}" does not exist in cluster "${clusterId}"${names === '' ? '' : `, which has ${names}`}: correct fsName in the StorageClass or create it (ceph fs volume create ${name})`,
-      errno.ENOENT,
-    );
-  }
-
   #describe(name: string, doing: string): CephCall {
     return { ...this.#options.describe(doing), meanings: fileSystemMeanings(name) };
   }
+}
+
+function mountCall(call: CephCall): CephCall {
+  const missing: Meaning = {
+    code: 'NOT_FOUND',
+    sentence: ({ user }) =>
+      `that directory does not exist: make it or correct the root (client.${user} gets the same answer when its mon capability is for another file system)`,
+  };
+  return { ...call, meanings: new Map([...(call.meanings ?? []), [errno.ENOENT, missing]]) };
 }
 
 function keyOf(name: string, root: string): string {

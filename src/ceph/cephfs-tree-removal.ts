@@ -92,6 +92,11 @@ class Removal {
         const returned = await this.#call(async () =>
           libcephfs().removeDirectoryIn(handle, parent, bytes, permissions),
         );
+        // Somebody has put another thing in its place.
+        if (returned === -errno.ENOTDIR) {
+          await this.remove(parent, name);
+          return;
+        }
         if (returned !== -errno.ENOTEMPTY) {
           this.#removed(returned);
           return;
@@ -168,7 +173,7 @@ class Removal {
     const { handle, permissions } = this.#mount;
     const opened: PointerOut = [null];
     const returned = await this.#call(async () => libcephfs().openInode(handle, inode, opened, permissions));
-    if (returned === -errno.ENOENT) return;
+    if (returned === -errno.ENOENT || returned === -errno.ENOTDIR) return;
     this.#mount.check(returned, this.#doing);
     const directory = written(opened);
     try {

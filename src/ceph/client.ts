@@ -171,7 +171,8 @@ export interface RbdImages {
     onlyIfAbsent?: string,
   ): Promise<boolean>;
   removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
-  resize(ctx: CallContext, name: string, sizeBytes: bigint): Promise<void>;
+  /** Makes the image larger; one that is large enough stays as it is. @returns its size afterwards, in bytes. */
+  grow(ctx: CallContext, name: string, sizeBytes: bigint): Promise<bigint>;
   rename(ctx: CallContext, from: string, to: string): Promise<void>;
   /** Removes the image and its data, object by object: slow for large images. @throws CephError EBUSY, ENOTEMPTY, ENOENT. */
   remove(ctx: CallContext, name: string): Promise<void>;

@@ -82,4 +82,6 @@ function* settings(access: CephAccess): Generator<[string, string]> {
   yield ['client_cache_size', '1024'];
   yield ['client_oc', 'false'];
   yield ['client_snapdir', '.snap'];
+  // An evicted client stays out, so that whoever held a lock learns that it is lost: it is mounted anew.
+  yield ['client_reconnect_stale', 'false'];
 }

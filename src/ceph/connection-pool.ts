@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from '../platform/call-context.js';
 import type { Logger } from '../platform/logger.js';
+import type { Secret } from '../platform/secret.js';
 import type { CephCall } from './ceph-error.js';
 import type { CephAccess, CephClient, CephConnection } from './client.js';
 import { ClusterGate } from './cluster-gate.js';
@@ -46,7 +47,7 @@ export interface ConnectionPoolOptions {
   readonly idleMs?: number;
   /**
    * A name that this process alone has among those that live, and that its successor after a crash will have again. By it a new
-   * process ends the CephFS sessions of the one that was killed; without it, the MDS waits a minute for them.
+   * process ends the CephFS sessions of the one that was killed; without one, the MDS waits a minute for them.
    */
   readonly sessionName?: string;
 }
@@ -58,7 +59,7 @@ export class ConnectionPool implements CephClient {
   readonly #gates = new Map<string, Gates>();
   readonly #log: Logger;
   readonly #idleMs: number;
-  readonly #sessionName: string | undefined;
+  readonly #sessionName: string;
   readonly #sweeper: NodeJS.Timeout;
   readonly #memory = new MemoryKeeper();
   #closed = false;
@@ -66,7 +67,7 @@ export class ConnectionPool implements CephClient {
   constructor(options: ConnectionPoolOptions) {
     this.#log = options.log;
     this.#idleMs = options.idleMs ?? defaultIdleMs;
-    this.#sessionName = options.sessionName;
+    this.#sessionName = options.sessionName ?? randomUUID();
     this.#sweeper = setInterval(
       () => {
         this.#sweep();
@@ -128,8 +129,7 @@ export class ConnectionPool implements CephClient {
           osds: new NativeLane({ gate: gates.osds, nativeTimeoutMs: Math.max(monMs, osdMs), onUse }),
           fileSystems: { calls: gates.fileSystems, labours: gates.labours, onUse },
         };
-        const sessionName = this.#sessionName === undefined ? undefined : JSON.stringify([this.#sessionName, key]);
-        return new RadosConnection(access, cluster, lanes, sessionName);
+        return new RadosConnection(access, cluster, lanes, this.#sessionOf(access));
       })
       .catch((error: unknown) => {
         if (!began) void librados().shutdown(cluster);
@@ -147,6 +147,11 @@ export class ConnectionPool implements CephClient {
       },
     );
     return entry;
+  }
+
+  /** The same after a restart with other monitors or timeouts. */
+  #sessionOf({ clusterId, user, key }: CephAccess): string {
+    return JSON.stringify([this.#sessionName, clusterId, user, hashOf(key)]);
   }
 
   #gatesOf(clusterId: string, monitors: string): Gates {
@@ -168,7 +173,7 @@ export class ConnectionPool implements CephClient {
     this.#retired.add(connection);
     this.#log.warn(
       { cluster: connection.clusterId, user: connection.user, address: connection.address },
-      'this connection is on the blocklist or was cut off while it held a lock: connecting anew',
+      'this connection was refused something, is on the blocklist or was cut off while it held a lock: connecting anew',
     );
   }
 
@@ -197,14 +202,17 @@ export class ConnectionPool implements CephClient {
 /** Never holds the key itself: the map's keys may end up in a heap dump's strings, hashes may. */
 function identity(access: CephAccess): string {
   const { key, ...rest } = access;
-  const keyHash = key === undefined ? '' : createHash('sha256').update(key.reveal()).digest('hex');
   return JSON.stringify([
     rest.clusterId,
     rest.user,
-    keyHash,
+    hashOf(key),
     rest.monitors,
     rest.cephConf,
     rest.keyring,
     rest.timeouts,
   ]);
+}
+
+function hashOf(key: Secret | undefined): string {
+  return key === undefined ? '' : createHash('sha256').update(key.reveal()).digest('hex');
 }

@@ -1,5 +1,11 @@
 import { type CephCall, errno, type Meaning } from './ceph-error.js';
 
+/** What a key's lack of capabilities means when CephFS was asked for. */
+export const fileSystemRefusals: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
+  [errno.EACCES, { code: 'PERMISSION_DENIED', sentence: refused }],
+  [errno.EPERM, { code: 'PERMISSION_DENIED', sentence: refused }],
+]);
+
 /** What errno values mean when the MDS of a file system, or the client library for it, answers with them. */
 export function fileSystemMeanings(fileSystem: string): ReadonlyMap<number, Meaning> {
   const silent: Meaning = {
@@ -16,8 +22,7 @@ export function fileSystemMeanings(fileSystem: string): ReadonlyMap<number, Mean
     [errno.ETIMEDOUT, silent],
     [errno.EBLOCKLISTED, evicted],
     [errno.ENOTCONN, evicted],
-    [errno.EACCES, { code: 'PERMISSION_DENIED', sentence: refused }],
-    [errno.EPERM, { code: 'PERMISSION_DENIED', sentence: refused }],
+    ...fileSystemRefusals,
     [errno.ENOTEMPTY, { code: 'FAILED_PRECONDITION', sentence: () => 'the directory is not empty' }],
     [errno.ENOTDIR, { code: 'FAILED_PRECONDITION', sentence: () => 'a part of the path is no directory' }],
     [

@@ -62,7 +62,7 @@ export class NativeLane {
     return this.#busy > 0 ? 0 : Date.now() - this.#lastUsedMs;
   }
 
-  /** The client is on the blocklist, or holds locks that it no longer knows of: only a new connection helps. */
+  /** The client is on the blocklist, was refused, or holds locks that it no longer knows of: only a new connection helps. */
   get broken(): boolean {
     return this.#broken;
   }
@@ -126,7 +126,9 @@ export class NativeLane {
       return value;
     } catch (error) {
       const silent = isCephError(error, errno.ETIMEDOUT);
-      this.#broken ||= isCephError(error, errno.EBLOCKLISTED) || (silent && work === 'writing');
+      // OSDs go by the capabilities that the user had when it connected: what is refused may be allowed to a new connection.
+      const refused = isCephError(error, errno.EPERM);
+      this.#broken ||= refused || isCephError(error, errno.EBLOCKLISTED) || (silent && work === 'writing');
       if (silent) this.#gate.silent();
       else this.#gate.answered();
       throw error;

@@ -11,6 +11,7 @@ import type {
 } from './client.js';
 import { CephFsMounts, type FileSystemLanes } from './cephfs-mounts.js';
 import { configured } from './configure.js';
+import { fileSystemRefusals } from './file-system-error.js';
 import { type Pointer, type PointerOut, readBytes, readCString, written } from './native/library.js';
 import { librados } from './native/librados.js';
 import type { NativeLane } from './native-lane.js';
@@ -46,7 +47,7 @@ export class RadosConnection implements CephConnection {
   #closing: Promise<void> | undefined;
 
   /** @param sessionName of this connection among all that live, and of its successor after a crash. */
-  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes, sessionName?: string) {
+  constructor(access: CephAccess, cluster: Pointer, lanes: Lanes, sessionName: string) {
     this.clusterId = access.clusterId;
     this.user = access.user;
     this.#cluster = cluster;
@@ -59,9 +60,9 @@ export class RadosConnection implements CephConnection {
       cluster,
       timeouts: access.timeouts,
       lanes: lanes.fileSystems,
-      ...(sessionName === undefined ? {} : { sessionName }),
+      sessionName,
       describe: (doing) => this.describe(doing),
-      fileSystems: async (ctx) => this.fileSystems(ctx),
+      command: async (ctx, call, command) => this.#command(ctx, call, command),
     });
   }
 
@@ -76,7 +77,10 @@ export class RadosConnection implements CephConnection {
   }
 
   async monCommand(ctx: CallContext, command: Readonly<Record<string, unknown>>): Promise<string> {
-    const call = this.describe(`run "${String(command.prefix)}"`);
+    return this.#command(ctx, this.describe(`run "${String(command.prefix)}"`), command);
+  }
+
+  async #command(ctx: CallContext, call: CephCall, command: Readonly<Record<string, unknown>>): Promise<string> {
     return this.#lanes.monitors.run(ctx, call, async () => {
       const output: PointerOut = [null];
       const outputLength = [0];
@@ -118,7 +122,8 @@ export class RadosConnection implements CephConnection {
   }
 
   async fileSystems(ctx: CallContext): Promise<FileSystemInfo[]> {
-    const report = JSON.parse(await this.monCommand(ctx, { prefix: 'fs ls', format: 'json' })) as {
+    const call = { ...this.describe('list the file systems'), meanings: fileSystemRefusals };
+    const report = JSON.parse(await this.#command(ctx, call, { prefix: 'fs ls', format: 'json' })) as {
       name: string;
       data_pools: string[];
     }[];

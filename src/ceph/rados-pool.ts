@@ -1,5 +1,5 @@
 import type { CallContext } from '../platform/call-context.js';
-import { cephError, errno, isCephError } from './ceph-error.js';
+import { cephError, errno } from './ceph-error.js';
 import type { CephPool } from './client.js';
 import { librados } from './native/librados.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
@@ -52,15 +52,5 @@ export class RadosPool implements CephPool {
   /** Only when nothing runs on it any more. */
   close(): void {
     librados().closeIo.sync(this.#handle.io);
-  }
-}
-
-/** undefined instead of a CephError with ENOENT. */
-export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isCephError(error, errno.ENOENT)) return undefined;
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { CephError, cephError, errno, isCephError } from './ceph-error.js';
+import { CephError, cephError, errno, ifPresent, isCephError } from './ceph-error.js';
 import type { ImageCreation } from './client.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
@@ -41,7 +41,7 @@ export class ImageCreator {
 
   /** librbd answers ENOENT when the create was cut off before the directory's entry, and clears the name all the same. */
   async clear(doing: string, name: string): Promise<void> {
-    const id = await readImageId(this.#handle, name).catch(ignoringAbsence);
+    const id = await ifPresent(readImageId(this.#handle, name));
     const removed = await librbd().remove(this.#handle.io, name);
     if (removed !== -errno.ENOENT) this.#check(removed, doing);
     // Without a header, librbd doesn't look for an object map.
@@ -84,10 +84,6 @@ export class ImageCreator {
   #check(returned: number, doing: string): void {
     if (returned < 0) throw cephError(returned, this.#handle.describe(doing));
   }
-}
-
-function ignoringAbsence(error: unknown): undefined {
-  if (!isCephError(error, errno.ENOENT)) throw error;
 }
 
 function creationOptions(image: ImageCreation): Pointer {

@@ -10,6 +10,9 @@ import { deleteMetadata, isWatched, listDirectory, readHeader, readImageId, writ
 import type { RunOptions } from './native-lane.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
 
+/** librbd.h, rbd_image_info_t: size, object size and object count (u64), int order, ... */
+const imageInfoBytes = 160;
+
 /** RBD images of one pool and namespace. */
 export class RbdPoolImages implements RbdImages {
   readonly #handle: PoolHandle;
@@ -58,7 +61,7 @@ export class RbdPoolImages implements RbdImages {
       };
       const stripeUnitBytes = await number(librbd().stripeUnit);
       const stripeCount = await number(librbd().stripeCount);
-      const info = Buffer.alloc(160); // librbd.h, rbd_image_info_t: three u64, int order, ...
+      const info = Buffer.alloc(imageInfoBytes);
       this.#check(await librbd().stat(image, info, info.length), `read the layout of image ${this.#spec(name)}`);
       const dataPool = await this.#dataPool(await librbd().dataPoolId(image));
       return { order: info.readInt32LE(24), stripeUnitBytes, stripeCount, dataPool };
@@ -88,10 +91,16 @@ export class RbdPoolImages implements RbdImages {
     );
   }
 
-  async resize(ctx: CallContext, name: string, sizeBytes: bigint): Promise<void> {
+  async grow(ctx: CallContext, name: string, sizeBytes: bigint): Promise<bigint> {
     const doing = `resize image ${this.#spec(name)}`;
-    await this.#withImage(ctx, doing, name, 'write', async (image) => {
+    return this.#withImage(ctx, doing, name, 'write', async (image) => {
+      // Looked at again here: librbd would cut an image that another controller has grown since the caller looked.
+      const info = Buffer.alloc(imageInfoBytes);
+      this.#check(await librbd().stat(image, info, info.length), doing);
+      const currentBytes = info.readBigUInt64LE(0);
+      if (currentBytes >= sizeBytes) return currentBytes;
       this.#check(await librbd().resize(image, sizeBytes), doing);
+      return sizeBytes;
     });
   }
 

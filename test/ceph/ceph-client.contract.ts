@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import type { MakeSubject } from './contract-subject.js';
+import { fileSystemContract } from './file-system.contract.js';
 import { imageContract } from './image.contract.js';
 import { imageListContract } from './image-list.contract.js';
 import { metadataContract } from './metadata.contract.js';
@@ -15,5 +16,6 @@ export async function cephClientContract(t: Test, makeSubject: MakeSubject): Pro
   await t.test('images', async (t) => imageContract(t, subject));
   await t.test('image metadata', async (t) => metadataContract(t, subject));
   await t.test('lists of images', async (t) => imageListContract(t, subject));
+  await t.test('file systems', async (t) => fileSystemContract(t, subject));
   await t.test('the trash', async (t) => trashContract(t, subject));
 }

@@ -5,7 +5,7 @@ import { realSubject } from './real-subject.js';
 
 t.setTimeout(300_000);
 
-t.test('librados and librbd against a real cluster', async (t) => {
+t.test('librados, librbd and libcephfs against a real cluster', async (t) => {
   const cluster = await useCluster();
   t.teardown(async () => cluster.stop());
   const subject = realSubject(cluster);

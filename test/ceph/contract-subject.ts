@@ -9,6 +9,8 @@ export interface ContractSubject {
   readonly client: CephClient;
   readonly access: CephAccess;
   readonly fsid: string;
+  /** The name of a CephFS file system that is served. */
+  readonly fileSystem: string;
   /** A pool of the test's own, ready for RBD; removed with the subject. @returns its name. */
   createPool(): Promise<string>;
   deletePool(name: string): Promise<void>;
@@ -17,6 +19,8 @@ export interface ContractSubject {
   createNamespace(pool: string, namespace: string): Promise<void>;
   /** Opens the image for writing as another client. @returns what closes it. */
   openElsewhere(pool: string, image: string): Promise<() => Promise<void>>;
+  /** Another client of the same cluster, closed with the subject. */
+  anotherClient(): CephClient;
   /** Removes an object behind the client's back. */
   removeObject(pool: string, object: string): Promise<void>;
 }

@@ -110,7 +110,7 @@ t.test('daemons that stop in the middle of their lives', async (t) => {
   await t.test('whatever an OSD was stopped in ends, works again and leaves nothing open', async (t) => {
     for (const stopAfterMs of [0, 1, 2, 4, 8]) {
       const calls = [
-        pool.images.resize(context(), 'image', BigInt(2 + stopAfterMs) << 30n),
+        pool.images.grow(context(), 'image', BigInt(2 + stopAfterMs) << 30n),
         pool.images.layout(context(), 'image'),
         pool.images.create(context(1_000), `interrupted-${stopAfterMs}`, creation()),
       ];
@@ -123,7 +123,7 @@ t.test('daemons that stop in the middle of their lives', async (t) => {
     }
     // A close that was cut off leaves its watch and lock to the OSD, which forgets them after 30 s.
     const images = async () => (await (await client.connect(context(), access)).pool(context(), 'rbd', '')).images;
-    await onceAnswered(async () => (await images()).resize(context(), 'image', 1n << 40n), 60_000);
+    await onceAnswered(async () => (await images()).grow(context(), 'image', 1n << 40n), 60_000);
     t.equal((await (await images()).header(context(), 'image', [])).sizeBytes, 1n << 40n);
     for (let i = 0; i < 45 && (await (await images()).watchers(context(), 'image')).length > 0; i++) await sleep(1_000);
     t.same(await (await images()).watchers(context(), 'image'), []);
@@ -154,7 +154,7 @@ function osdCalls(pool: CephPool): Record<string, (deadlineMs: number | undefine
   return {
     header: async (ms) => pool.images.header(context(ms), 'image', ['a']),
     create: async (ms) => pool.images.create(context(ms), 'hung', creation()),
-    resize: async (ms) => pool.images.resize(context(ms), 'image', 1n << 31n),
+    grow: async (ms) => pool.images.grow(context(ms), 'image', 1n << 31n),
     list: async (ms) => pool.images.list(context(ms), '', 10),
     layout: async (ms) => pool.images.layout(context(ms), 'image'),
     trash: async (ms) => pool.images.moveToTrash(context(ms), 'image'),

@@ -115,7 +115,7 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
       headerById: async () => images.headerById(context(), 'ffffffffffff', ['a']),
       layout: async () => images.layout(context(), 'missing'),
       setMetadata: async () => images.setMetadata(context(), 'ffffffffffff', new Map([['a', 'b']])),
-      resize: async () => images.resize(context(), 'missing', 1n),
+      grow: async () => images.grow(context(), 'missing', 1n),
       rename: async () => images.rename(context(), 'missing', 'other'),
       remove: async () => images.remove(context(), 'missing'),
       watchers: async () => images.watchers(context(), 'missing'),
@@ -137,12 +137,15 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
     t.match(await failureOf(images.header(context(), 'half', ['a'])), { code: 'NOT_FOUND', errno: 2 });
   });
 
-  await t.test('an image grows and shrinks', async (t) => {
-    await images.create(context(), 'resized', creation());
-    for (const sizeBytes of [3n << 30n, (1n << 42n) + 512n, 1n << 20n, 1n << 20n]) {
-      await images.resize(context(), 'resized', sizeBytes);
-      t.equal((await images.header(context(), 'resized', [])).sizeBytes, sizeBytes);
+  await t.test('an image grows and never shrinks', async (t) => {
+    await images.create(context(), 'grown', creation());
+    const sizeBytes = async () => (await images.header(context(), 'grown', [])).sizeBytes;
+    for (const wanted of [3n << 30n, (1n << 42n) + 512n]) {
+      t.equal(await images.grow(context(), 'grown', wanted), wanted);
+      t.equal(await sizeBytes(), wanted);
     }
+    t.equal(await images.grow(context(), 'grown', 1n << 20n), (1n << 42n) + 512n);
+    t.equal(await sizeBytes(), (1n << 42n) + 512n);
   });
 
   await t.test('a renamed image keeps its id; a name that is taken is refused', async (t) => {
@@ -185,7 +188,7 @@ export async function imageContract(t: Test, subject: ContractSubject): Promise<
     const touches = [
       async () => images.layout(context(), 'touched'),
       async () => images.watchers(context(), 'touched'),
-      async () => images.resize(context(), 'touched', 1n << 31n),
+      async () => images.grow(context(), 'touched', 1n << 31n),
     ];
     await eachConcurrently([...touches, ...touches, ...touches], 8, async (touch) => touch());
     t.same(await images.watchers(context(), 'touched'), []);

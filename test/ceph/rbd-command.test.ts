@@ -101,7 +101,7 @@ t.test('the rbd command sees what the client says, and the other way round', asy
     t.equal(metadata.get('note'), 'made by hand');
     await images.setMetadata(context(), id, new Map([['answer', 'größer']]));
     t.equal(await rbd('image-meta', 'get', 'by-hand', 'answer'), 'größer');
-    await images.resize(context(), 'by-hand', 5n << 30n);
+    await images.grow(context(), 'by-hand', 5n << 30n);
     t.equal((await info('by-hand')).size, 5 * 2 ** 30);
   });
 

@@ -29,12 +29,19 @@ export interface RealSubject extends ContractSubject {
 
 export function realSubject(cluster: TestCluster): RealSubject {
   const client = new ConnectionPool({ log: silentLog });
+  const others: ConnectionPool[] = [];
   const pools = new Set<string>();
   let count = 0;
   return {
     client,
     access: adminAccess(cluster),
     fsid: cluster.fsid,
+    fileSystem: 'cephfs',
+    anotherClient: () => {
+      const other = new ConnectionPool({ log: silentLog });
+      others.push(other);
+      return other;
+    },
     createPool: async () => {
       const name = `contract-${process.pid}-${count++}`;
       await cluster.createPool(name);
@@ -57,7 +64,7 @@ export function realSubject(cluster: TestCluster): RealSubject {
       await execa('rados', ['--conf', cluster.confPath, '--name', 'client.admin', '--pool', pool, 'rm', object]);
     },
     dispose: async () => {
-      await client.close();
+      await Promise.all([client, ...others].map(async (opened) => opened.close()));
       for (const pool of pools) await cluster.deletePool(pool);
     },
   };

@@ -18,6 +18,8 @@ export interface TestCluster {
   readonly adminKey: string;
   /** A pool made ready for RBD. */
   readonly rbdPool: string;
+  /** The file system, ceph/demo's name for it too. */
+  readonly fsName: string;
   /** Whether we started it: only then may its daemons be stopped or killed. */
   readonly owned: boolean;
   /** `ceph ARGS` as client.admin; its stdout. */
@@ -99,6 +101,7 @@ class Cluster implements TestCluster {
   readonly monHost: string;
   readonly fsid: string;
   readonly rbdPool: string = 'rbd';
+  readonly fsName: string = 'cephfs';
   readonly #adminKey: string;
   readonly #keyringPath: string;
   readonly #ownership: Ownership | undefined;

@@ -89,6 +89,7 @@ export function publishRequest(
     volume_capability: options.capability ?? mountCapability(),
     readonly: options.readOnly ?? false,
     volume_context: new Map(Object.entries(options.context ?? {})),
+    secrets: new Map(Object.entries(options.secrets ?? {})),
   });
 }
 

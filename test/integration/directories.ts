@@ -19,6 +19,7 @@ export interface DirectoryOptions {
 /** Directories made by hand, as an administrator does it: with the whole file system mounted. */
 export class Directories {
   readonly #root: string;
+  #isOpen = true;
   /** Nothing else is below this directory of the file system. */
   readonly top: string;
 
@@ -32,10 +33,10 @@ export class Directories {
     await mkdir(root);
     const { confPath } = site.cluster;
     execFileSync('ceph-fuse', ['--id', 'admin', '--conf', confPath, root], { stdio: 'ignore' });
-    t.teardown(() => {
-      execFileSync('umount', ['--lazy', root]);
-    });
     const directories = new Directories(root, `/${site.pool}`);
+    t.teardown(() => {
+      directories.close();
+    });
     await mkdir(directories.onHost(directories.top));
     return directories;
   }
@@ -65,6 +66,12 @@ export class Directories {
     return join(this.#root, path);
   }
 
+  /** May be called twice; paths on the host are gone then. */
+  close(): void {
+    if (this.#isOpen) execFileSync('umount', ['--lazy', this.#root]);
+    this.#isOpen = false;
+  }
+
   async read(path: string): Promise<string> {
     return readFile(this.onHost(path), 'utf8');
   }
@@ -85,13 +92,16 @@ export function capsFor(path: string): Record<string, string> {
   return { mon: 'allow r', mds: `allow rw path=${path}`, osd: `allow rw tag cephfs data=${fsName}` };
 }
 
-/** Takes the file system's clients that mount this directory off the cluster, as an MDS does with one that doesn't answer. */
-export async function evict(cluster: TestCluster, root: string): Promise<number> {
+/** Ids of the file system's clients that mount this directory. */
+export async function clientsOf(cluster: TestCluster, root: string): Promise<number[]> {
   const clients = JSON.parse(await cluster.ceph(['tell', 'mds.a', 'client', 'ls', '--format', 'json'])) as {
     id: number;
     client_metadata: { root?: string };
   }[];
-  const own = clients.filter((client) => client.client_metadata.root === root);
-  for (const { id } of own) await cluster.ceph(['tell', 'mds.a', 'client', 'evict', `id=${id}`]);
-  return own.length;
+  return clients.filter((client) => client.client_metadata.root === root).map((client) => client.id);
+}
+
+/** Takes clients off the cluster, as the MDS does with those that don't answer for a minute. */
+export async function evict(cluster: TestCluster, ids: readonly number[]): Promise<void> {
+  for (const id of ids) await cluster.ceph(['tell', 'mds.a', 'client', 'evict', `id=${id}`]);
 }

@@ -1,7 +1,7 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { blockCapability } from '../harness/requests.js';
+import { blockCapability, mountCapability } from '../harness/requests.js';
 import { eventually } from './images.js';
 import { outcomeOf, refusal, type Volume } from './rpc.js';
 import { imageDaemons, Site } from './site.js';
@@ -86,20 +86,33 @@ t.test('stats of a volume whose daemon was killed say so at once', async (t) => 
   t.equal(code, 'UNAVAILABLE');
 });
 
-t.test('a volume whose daemon was killed is not published as if it worked', async (t) => {
+t.test('NodePublishVolume makes a staged volume whose daemon was killed work again', async (t) => {
   const life = site.life(t);
   const volume = await life.create(create);
   const path = await life.stage(volume.id);
+  await writeSynced(join(path, 'data'), 'before');
   await killDaemon(volume);
   const target = site.path('target');
-  const outcome = await timed(
-    t,
-    'NodePublishVolume',
-    promptMs,
-    outcomeOf(life.publish(volume.id, path, { path: target })),
-  );
-  t.equal(outcome.code, 'FAILED_PRECONDITION', outcome.message);
+  const patient = life.rpc.within(kubeletMs);
+  await timed(t, 'NodePublishVolume', kubeletMs, patient.publish(volume.id, path, target));
+  t.equal(await readFile(join(target, 'data'), 'utf8'), 'before');
+  await writeSynced(join(target, 'data'), 'after');
+  await life.unpublish(volume.id, target);
 });
+
+t.test(
+  'NodePublishVolume of a dead volume that has another target says that it must be unpublished first',
+  async (t) => {
+    const life = site.life(t);
+    const { volume, stagingPath, targetPath } = await attached(life);
+    await killDaemon(volume);
+    const use = { capability: mountCapability('SINGLE_NODE_MULTI_WRITER') };
+    const request = life.rpc.publish(volume.id, stagingPath, site.path('target'), use);
+    const outcome = await timed(t, 'NodePublishVolume', promptMs, refusal(request));
+    t.equal(outcome.code, 'FAILED_PRECONDITION', outcome.message);
+    t.match(outcome.message, `still published at ${targetPath}`);
+  },
+);
 
 t.test('NodeStageVolume of a volume that is still published says that it must be unpublished first', async (t) => {
   const life = site.life(t);

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { clusterYaml } from '../harness/driver.js';
 import { outcomeOf } from './rpc.js';
+import { formsOf, sampler } from './secret-search.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);
@@ -17,64 +18,11 @@ const user = `it-secret-${pool}`;
 const userKey = await cluster.createUser(user, { mon: 'profile rbd', osd: `profile rbd pool=${pool}` });
 t.teardown(async () => cluster.removeUser(user));
 
-/** The key as it is, and as it might be written after somebody has decoded or encoded it. */
-function formsOf(key: string): Buffer[] {
-  const bytes = Buffer.from(key, 'base64');
-  const texts = [key, bytes.toString('hex'), Buffer.from(key).toString('hex'), Buffer.from(key).toString('base64')];
-  return [...texts.map((text) => Buffer.from(text)), bytes];
-}
-
-/** Every process's arguments and environment, and every file of the driver's. @returns where one of the forms is. */
-async function search(needles: readonly Buffer[]): Promise<string[]> {
-  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const places = [
-    ...processes.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`]),
-    ...(await filesBelow(site.directory)),
-    ...(await filesBelow('/dev/shm')),
-  ];
-  const hits = await Promise.all(
-    places.map(async (path) => {
-      const content = await readFile(path).catch(() => Buffer.alloc(0));
-      return needles.some((needle) => content.includes(needle)) ? [path] : [];
-    }),
-  );
-  return hits.flat();
-}
-
-/** Regular files, those on mounted volumes left out. */
-async function filesBelow(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => entry.isFile() && entry.name !== 'image')
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
-/** Searches over and over. stop() @returns every place where something was found, and how often it looked. */
-function sampler(needles: readonly Buffer[]): { stop: () => Promise<{ hits: string[]; rounds: number }> } {
-  const hits = new Set<string>();
-  let rounds = 0;
-  let stopped = false;
-  const running = (async () => {
-    while (!stopped) {
-      for (const hit of await search(needles)) hits.add(hit);
-      rounds += 1;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
-  return {
-    stop: async () => {
-      stopped = true;
-      await running;
-      return { hits: [...hits], rounds };
-    },
-  };
-}
-
 t.test('the sampler finds a key in arguments, in an environment and in a file, in each of its forms', async (t) => {
   const planted = Buffer.from(`planted ${pool} key`).toString('base64');
   for (const form of formsOf(planted)) {
     const text = form.toString('latin1');
-    const watch = sampler([form]);
+    const watch = sampler(site.directory, [form]);
     const process = spawn('sleep', ['5'], {
       env: { PLANTED: text },
       argv0: `sleep ${text}`,
@@ -94,7 +42,7 @@ t.test('the sampler finds a key in arguments, in an environment and in a file, i
 t.test("in a volume's whole life the key is in no argument, environment, file, log line or error", async (t) => {
   const secrets = { userID: user, userKey };
   const life = site.life(t);
-  const watch = sampler(formsOf(userKey));
+  const watch = sampler(site.directory, formsOf(userKey));
   const messages: string[] = [];
   const note = async (work: Promise<unknown>) => messages.push((await outcomeOf(work)).message);
   for (let round = 0; round < 3; round++) {

@@ -29,6 +29,8 @@ export class FakeNode implements NodeBackend {
   served = true;
   isServed: NodeBackend['isServed'] = async () => Promise.resolve(this.served);
 
+  inodes: NonNullable<NodeBackend['inodes']> = async () => Promise.resolve(undefined);
+
   staged: NodeBackend['staged'] = async (_ctx, _id, stagingPath) => Promise.resolve(this.stagedAt.get(stagingPath));
 }
 

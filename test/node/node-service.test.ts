@@ -101,6 +101,19 @@ t.test('stats are asked of a mounted path only, relative ones included', async (
   }
 });
 
+t.test('a backend that counts inodes itself is believed', async (t) => {
+  const { backend, mounter, service } = fakeService();
+  const volumePath = t.testdir({});
+  await mounter.mount('/dev/fake0', volumePath, 'ext4', []);
+  const counted = async (used: bigint, total: bigint) => {
+    backend.inodes = async () => Promise.resolve({ used, total });
+    return (await service.getVolumeStats(ctx, { id, idText: 'rbd:a:p::i', volumePath }))[1];
+  };
+  t.strictSame(await counted(7n, 10n), { unit: 'INODES', used: 7n, total: 10n, available: 3n });
+  t.strictSame(await counted(12n, 10n), { unit: 'INODES', used: 12n, total: 10n, available: 0n });
+  t.strictSame(await counted(7n, 0n), { unit: 'INODES', used: 7n, total: 0n, available: 0n }, 'no limit');
+});
+
 t.test('a mount whose directory is gone is NOT_FOUND', async (t) => {
   const { mounter, service } = fakeService();
   const volumePath = join(t.testdir({}), 'gone');

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { StagedVolume } from '../../src/backend/backend.js';
 import type { AccessMode, VolumeCapability } from '../../src/domain/capability.js';
+import { DriverError } from '../../src/domain/errors.js';
 import type { PublishInput } from '../../src/node/node-service.js';
+import { Secret } from '../../src/platform/secret.js';
 import { testContext } from '../platform/test-context.js';
 import { fakeService, id } from './fake-node.js';
 
@@ -29,13 +31,45 @@ async function staged(t: Test, change: Partial<StagedVolume> = {}) {
     await service.publishVolume(testContext(), { ...base, ...rest });
     return (await mounter.list()).find(({ mountPoint }) => mountPoint === target(name));
   };
-  return { mounter, publish, target, service, root };
+  return { backend, mounter, publish, target, service, root };
 }
 
 t.test('a volume is bound to its target, which is made with the directories above', async (t) => {
   const { publish, target } = await staged(t);
   t.match(await publish('a/b/mount'), { source: '/dev/fake0', mountOptions: ['rw'] });
   t.ok((await stat(target('a/b/mount'))).isDirectory());
+});
+
+/** A staged volume that has died; `outcome` is what staging it anew comes to. */
+async function died(t: Test, outcome: () => Promise<void>) {
+  const all = await staged(t, { works: false });
+  all.backend.stage = async (_ctx, input) => {
+    all.backend.calls.push(JSON.stringify([input.stagingPath, input.context, input.credentials]));
+    await outcome();
+    const before = all.backend.stagedAt.get(input.stagingPath);
+    if (before !== undefined) all.backend.stagedAt.set(input.stagingPath, { ...before, works: true });
+  };
+  return all;
+}
+
+t.test('a staged volume that has died is staged anew, with what the request has, and then bound', async (t) => {
+  const { publish, backend, root } = await died(t, async () => Promise.resolve());
+  const credentials = { user: 'k8s', key: new Secret('key') };
+  await publish('a', { context: { mounter: 'fuse' }, credentials });
+  t.strictSame(backend.calls, [
+    JSON.stringify([join(root, 'stage'), { mounter: 'fuse' }, { user: 'k8s', key: '***' }]),
+  ]);
+});
+
+t.test('when it can not be staged anew, the answer says why and what to do', async (t) => {
+  const { publish, mounter, target } = await died(t, async () =>
+    Promise.reject(new DriverError('UNAVAILABLE', 'the monitors are down')),
+  );
+  await t.rejects(publish('a'), {
+    code: 'FAILED_PRECONDITION',
+    message: /what served it has died, and staging it anew failed: the monitors are down; .*repeat NodeStageVolume$/,
+  });
+  t.notOk(await mounter.isMountPoint(target('a')));
 });
 
 t.test('a block volume is bound to a file', async (t) => {

@@ -4,47 +4,52 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { type Row, writeRows } from '../../scripts/testing/results.js';
 import { csi } from '../../src/csi/gen/csi.js';
+import type { BackendKind } from '../../src/domain/backend-kind.js';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
 import { call, clusterYaml, type Driver, startDriver } from '../harness/driver.js';
 import { readReport } from './sanity-report.js';
 
 /** One run of the whole of csi-sanity: no spec is filtered out. */
 interface Cell {
+  readonly backend: BackendKind;
   readonly accessType: 'mount' | 'block';
   /** Controller and node in processes of their own, as a cluster runs them. */
   readonly split: boolean;
 }
 
+/** The driver serves both backends in each of them. */
 const cells: readonly Cell[] = [
-  { accessType: 'mount', split: false },
-  { accessType: 'mount', split: true },
-  { accessType: 'block', split: false },
-  { accessType: 'block', split: true },
+  { backend: 'rbd', accessType: 'mount', split: false },
+  { backend: 'rbd', accessType: 'mount', split: true },
+  { backend: 'rbd', accessType: 'block', split: false },
+  { backend: 'rbd', accessType: 'block', split: true },
+  { backend: 'cephfs', accessType: 'mount', split: false },
+  { backend: 'cephfs', accessType: 'mount', split: true },
 ];
 
-const user = 'cuttle-sanity';
+const users: Readonly<Record<BackendKind, string>> = { rbd: 'cuttle-sanity-rbd', cephfs: 'cuttle-sanity-cephfs' };
+const group = '/volumes/csi';
 const cellTimeoutMs = 300_000;
 
 function nameOf(cell: Cell): string {
-  return `csi-sanity rbd ${cell.accessType}, roles ${cell.split ? 'split' : 'together'}`;
+  return `csi-sanity ${cell.backend} ${cell.accessType}, roles ${cell.split ? 'split' : 'together'}`;
 }
 
 /** With split roles the requests bring a restricted user's key; together the driver's own credentials are used. */
 async function writeInputs(directory: string, cluster: TestCluster, cell: Cell): Promise<string[]> {
   const parameters = join(directory, 'parameters.yaml');
-  await writeFile(parameters, `clusterID: default\npool: ${cluster.rbdPool}\n`);
+  const place = cell.backend === 'rbd' ? `pool: ${cluster.rbdPool}` : `fsName: ${cluster.fsName}`;
+  await writeFile(parameters, `backend: ${cell.backend}\nclusterID: default\n${place}\n`);
   if (!cell.split) return ['--csi.testvolumeparameters', parameters];
-  const key = await cluster.createUser(user, {
-    mon: 'profile rbd',
-    osd: `profile rbd pool=${cluster.rbdPool}`,
-    mgr: 'profile rbd',
-  });
+  const user = users[cell.backend];
+  const key = await cluster.createUser(user, capabilities(cluster, cell.backend));
   const secrets = join(directory, 'secrets.yaml');
   const rpcs = [
     'CreateVolume',
     'DeleteVolume',
     'ControllerPublishVolume',
     'ControllerUnpublishVolume',
+    'ControllerExpandVolume',
     'ControllerValidateVolumeCapabilities',
     'NodeStageVolume',
     'NodePublishVolume',
@@ -53,6 +58,12 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
     mode: 0o600,
   });
   return ['--csi.testvolumeparameters', parameters, '--csi.secrets', secrets];
+}
+
+function capabilities(cluster: TestCluster, backend: BackendKind): Readonly<Record<string, string>> {
+  if (backend === 'rbd') return { mon: 'profile rbd', osd: `profile rbd pool=${cluster.rbdPool}`, mgr: 'profile rbd' };
+  // The cell with the roles together has made the group's directory.
+  return { mon: 'allow r', mds: `allow rwp path=${group}`, osd: `allow rw tag cephfs data=${cluster.fsName}` };
 }
 
 async function startDrivers(
@@ -118,7 +129,7 @@ async function runCell(cell: Cell, cluster: TestCluster): Promise<Row> {
     if (run.exitCode !== 0 && outcome.failures.length === 0)
       failures.push(`csi-sanity ended with ${String(run.exitCode)}`);
     if (failures.length > 0) console.log(`${run.shortMessage ?? ''}\n${run.all.slice(-1500)}`);
-    failures.push(...(await leftovers(cluster, directory)));
+    failures.push(...(await leftovers(cluster, directory, drivers.controller)));
     const skips = [...outcome.skips].flatMap(([reason, count]) => Array<string>(count).fill(`csi-sanity: ${reason}`));
     return {
       stage: nameOf(cell),
@@ -136,14 +147,18 @@ async function runCell(cell: Cell, cluster: TestCluster): Promise<Row> {
   }
 }
 
-/** Nothing may be left: no image of ours, no mount, no loop device. */
-async function leftovers(cluster: TestCluster, directory: string): Promise<string[]> {
+/** Nothing may be left: no volume of ours, no mount, no daemon. */
+async function leftovers(cluster: TestCluster, directory: string, drivers: Driver): Promise<string[]> {
   const images = (await cluster.rbd(['ls', cluster.rbdPool])).split('\n').filter((name) => name.startsWith('csi-vol-'));
+  const listed = await call<csi.v1.ListVolumesResponse>((done) =>
+    drivers.controller.ListVolumes(new csi.v1.ListVolumesRequest(), done),
+  );
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')
     .filter((line) => line.includes(directory));
   return [
     ...images.map((image) => `image ${image} is left in the pool`),
+    ...listed.entries.map((entry) => `volume ${entry.volume?.volume_id ?? ''} is left`),
     ...mounts.map((line) => `a mount is left: ${line}`),
   ];
 }
@@ -153,7 +168,7 @@ const rows: Row[] = [];
 try {
   for (const cell of cells) rows.push(await runCell(cell, cluster));
 } finally {
-  await cluster.removeUser(user);
+  for (const user of Object.values(users)) await cluster.removeUser(user);
   await cluster.stop();
 }
 await writeRows('sanity', rows);

@@ -20,7 +20,7 @@ export interface CleanupOptions {
 
 /**
  * Unmounts every layer at `path`, then removes the empty directory (or the empty file) that is left. An absent path is
- * fine. A mount that is corrupted or hangs is detached lazily. Nothing is ever deleted recursively: a directory that is
+ * fine. A mount that is corrupted, hangs or has lost its root is detached lazily. Nothing is ever deleted recursively: a directory that is
  * not empty, a file that has content and a path that is still a mount point stay, and MountError is thrown.
  */
 export async function cleanupMountPoint(
@@ -31,7 +31,8 @@ export async function cleanupMountPoint(
 ): Promise<void> {
   const probeTimeoutMs = options.probeTimeoutMs ?? DEFAULT_PROBE_TIMEOUT_MS;
   const state = await probePath(path, probeTimeoutMs);
-  if (state === 'absent') return;
+  // The root of a mount whose server has shut its client out may be absent too: the table knows better.
+  if (state === 'absent' && !(await mounter.isMountPoint(path))) return;
   const plain = options.extensive === false && state === 'present' && (await mounter.isLikelyNotMountPoint(path));
   if (!plain) await unmountAll(path, mounter, probeTimeoutMs, ctx);
   await removeEmpty(path);
@@ -48,8 +49,8 @@ async function unmountAll(
     if (!(await mounter.isMountPoint(path))) return;
     const state = await probePath(path, probeTimeoutMs);
     // An orderly unmount of a mount that does not answer would wait for it.
-    if (state === 'hung' || state === 'corrupted') await mounter.unmountLazy(path, ctx);
-    else await mounter.unmount(path, ctx);
+    if (state === 'present') await mounter.unmount(path, ctx);
+    else await mounter.unmountLazy(path, ctx);
   }
   throw new MountError(
     'Unknown',

@@ -30,6 +30,16 @@ void t.test('an absent path is fine', async (t) => {
   t.equal(await pathExists(dir), true);
 });
 
+void t.test('a mount whose root is absent, as that of a client which was shut out, is detached', async (t) => {
+  const { dir } = await start(t);
+  const target = join(dir, 'rootless');
+  const mounter = new FakeMounter();
+  await mounter.mount('server:/', target, 'fuse', []);
+  await cleanupMountPoint(target, mounter);
+  t.match(mounter.actions.at(-1), { action: 'unmountLazy', target });
+  t.equal(await mounter.isMountPoint(target), false);
+});
+
 void t.test('a file that was bound over is unmounted and removed; its source stays', { skip }, async (t) => {
   const { mounter, dir, makeImage } = await start(t);
   await writeFile(join(dir, 'source'), 'content');

@@ -8,12 +8,16 @@ import type { CephfsVolumeId } from '../../domain/volume-id.js';
 export function capabilityAdvice(id: CephfsVolumeId, user: string): string {
   const above = dirname(id.path);
   const path = above === '/' ? id.path : above;
-  // MDSAuthCaps.cc: a path with other characters stands in quotes.
-  const written = /^[A-Za-z0-9_./-]+$/.test(path) ? path : `"${path}"`;
-  const fs = /^[A-Za-z0-9_.-]+$/.test(id.fsName) ? id.fsName : `"${id.fsName}"`;
-  const mds = path === '/' ? `allow rw fsname=${fs}` : `allow rw fsname=${fs} path=${written}`;
+  const fs = id.fsName; // letters, digits and .-_ only (ceph fs new)
+  const mds = path === '/' ? `allow rw fsname=${fs}` : `allow rw fsname=${fs} path=${inCapabilities(path)}`;
   const words = ['mon', `allow r fsname=${fs}`, 'mds', mds, 'osd', `allow rw tag cephfs data=${fs}`];
   return `ceph auth caps client.${user} ${words.map(quoted).join(' ')} (it replaces what the user has: ceph auth get client.${user})`;
+}
+
+/** mds/MDSAuthCaps.cc: a path with other characters stands in quotes of either kind. */
+function inCapabilities(path: string): string {
+  if (/^[A-Za-z0-9_./-]+$/.test(path)) return path;
+  return path.includes('"') ? `'${path}'` : `"${path}"`;
 }
 
 /** For a shell. */

@@ -1,10 +1,11 @@
+import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephConnection, CephFileSystem, FileSystemInfo } from '../../ceph/client.js';
 import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StringMap } from '../backend.js';
 import { maxBytesAttribute, usedBytesAttribute } from './attributes.js';
 import { sizeOf } from './create-volume.js';
-import { type FileSystems, ifPresent } from './file-systems.js';
+import type { FileSystems } from './file-systems.js';
 import { parseParameters } from './parameters.js';
 import { parentOf } from './volume-paths.js';
 

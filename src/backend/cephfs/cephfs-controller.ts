@@ -1,4 +1,4 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import type { VolumeCapability } from '../../domain/capability.js';
@@ -26,7 +26,7 @@ import { planVolume, sizeOf } from './create-volume.js';
 import { growQuota } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
-import { FileSystems, ifPresent } from './file-systems.js';
+import { FileSystems } from './file-systems.js';
 import { listVolumes } from './list-volumes.js';
 import { nodeContext } from './parameters.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
@@ -124,12 +124,10 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     return { sizeBytes: await growQuota(ctx, fs, id, range), needsNode: false };
   }
 
+  /** fs_type is not looked at: the external-provisioner puts its --default-fstype into every request that names none. */
   objection({ access }: VolumeCapability): string | undefined {
     if (access.type === 'block') {
       return 'a CephFS directory is no block device: use volumeMode Filesystem, or an RBD volume';
-    }
-    if (access.fsType !== '' && access.fsType !== 'cephfs') {
-      return `fs_type "${access.fsType}" makes no sense for a CephFS directory: leave csi.storage.k8s.io/fstype out`;
     }
     return undefined;
   }

@@ -6,6 +6,7 @@ import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { withDeadline } from '../../platform/deadline.js';
 import { capabilityAdvice } from './capability-advice.js';
+import { explainMountFailure } from './explain-mount-failure.js';
 
 const listTimeoutMs = 10_000;
 /** A full cluster or a silent OSD is no reason to refuse the volume: what has no answer by then is left open. */
@@ -29,7 +30,7 @@ export interface AccessCheck {
  * @throws DriverError PERMISSION_DENIED with the command that helps.
  */
 export async function checkAccess(ctx: CallContext, check: AccessCheck): Promise<void> {
-  await checkMds(check);
+  await checkMds(ctx, check);
   try {
     await withDeadline(checkPools(ctx, check), poolTimeoutMs, 'the access check');
   } catch (error) {
@@ -38,7 +39,7 @@ export async function checkAccess(ctx: CallContext, check: AccessCheck): Promise
   }
 }
 
-async function checkMds({ connection, id, target }: AccessCheck): Promise<void> {
+async function checkMds(ctx: CallContext, { connection, id, target }: AccessCheck): Promise<void> {
   try {
     const directory = await withDeadline(opendir(target), listTimeoutMs, `listing ${target}`);
     try {
@@ -56,11 +57,13 @@ async function checkMds({ connection, id, target }: AccessCheck): Promise<void> 
         { cause: error },
       );
     }
-    throw new DriverError(
+    const refusal = new DriverError(
       'PERMISSION_DENIED',
       `the volume is mounted but client.${connection.user} may not read its directory (${code}): its MDS capabilities don't allow it; allow it by: ${capabilityAdvice(id, connection.user)}`,
       { cause: error },
     );
+    // ceph-fuse mounts a file as well, and then answers EIO.
+    throw code === 'EIO' ? await explainMountFailure(ctx, connection, id, refusal) : refusal;
   }
 }
 

@@ -1,8 +1,8 @@
+import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { PurgeOutcome, Trash } from '../trash-purger.js';
-import { ifPresent } from './file-systems.js';
 import { purgeLockPath, trashPath } from './volume-paths.js';
 
 export interface GroupPlace extends Pick<CephfsVolumeId, 'clusterId' | 'fsName'> {

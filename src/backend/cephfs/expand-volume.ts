@@ -1,3 +1,4 @@
+import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import { type CapacityRange, growSize } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
@@ -5,7 +6,6 @@ import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { maxBytesAttribute } from './attributes.js';
 import { quotaFor, sizeOf } from './create-volume.js';
-import { ifPresent } from './file-systems.js';
 
 /** @returns the volume's size afterwards, in bytes. @throws DriverError NOT_FOUND, OUT_OF_RANGE. */
 export async function growQuota(

@@ -1,4 +1,3 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient, CephConnection, CephFileSystem } from '../../ceph/client.js';
 import { accessTo, type ClusterDefinition, type Clusters } from '../../ceph/clusters.js';
 import { DriverError } from '../../domain/errors.js';
@@ -49,15 +48,5 @@ export class FileSystems {
 
   async connect(ctx: CallContext, clusterId: string): Promise<CephConnection> {
     return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId)));
-  }
-}
-
-/** undefined instead of a CephError with ENOENT. */
-export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isCephError(error, errno.ENOENT)) return undefined;
-    throw error;
   }
 }

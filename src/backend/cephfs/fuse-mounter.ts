@@ -126,16 +126,17 @@ function identity(id: CephfsVolumeId): string {
 /** Nothing is read from /etc/ceph, and neither log nor socket is left on the node. */
 function fuseArguments(request: MountRequest, version: number): string[] {
   const { id, key, keyring, user, monitors, readOnly, options } = request;
+  const isBefore = (major: number): boolean => version > 0 && version < major;
   return [
     ...['--id', user, '--conf', '/dev/null', '--mon-host', monitors],
     ...(key === undefined ? [] : ['--keyfile', '/dev/fd/3']),
     ...(keyring === undefined ? [] : ['--keyring', keyring]),
     ...['--client_mountpoint', id.path],
-    // The name of Luminous; later releases call it client_fs and take both.
-    ...['--client_mds_namespace', id.fsName],
+    // Both names are known since Pacific, where the new one counts more: one in the cluster's own configuration would win.
+    ...[isBefore(16) ? '--client_mds_namespace' : '--client_fs', id.fsName],
     ...[`--client_mount_timeout=${mountTimeoutSeconds}`, '--log_file=', '--admin_socket='],
-    // Before Mimic quotas were off unless asked for; since then the option is gone.
-    ...(version > 0 && version < 13 ? ['--client_quota=true'] : []),
+    // Before Mimic (13) quotas may be off unless asked for; there the option has gone.
+    ...(isBefore(13) ? ['--client_quota=true'] : []),
     ...['-o', [identity(id), ...(readOnly ? ['ro'] : []), ...options].join(',')],
     request.target,
   ];

@@ -1,3 +1,4 @@
+import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Volume, VolumePage } from '../backend.js';
@@ -6,7 +7,7 @@ import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { sizeOf } from './create-volume.js';
-import { type FileSystems, ifPresent } from './file-systems.js';
+import type { FileSystems } from './file-systems.js';
 import { nodeContext } from './parameters.js';
 
 /** Directories whose attributes are read at the same time. */

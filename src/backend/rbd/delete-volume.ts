@@ -1,4 +1,4 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephPool } from '../../ceph/client.js';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
@@ -12,14 +12,14 @@ import { deletedKey } from './metadata-keys.js';
  * @throws DriverError FAILED_PRECONDITION when a client has the image open.
  */
 export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {
-  const imageId = await ignoringAbsence(pool.images.id(ctx, id.image));
+  const imageId = await ifPresent(pool.images.id(ctx, id.image));
   if (imageId === undefined) return moveToTrash(ctx, pool, id);
   // The mark means something in the trash only, so it may be set while watchers are asked for.
   const mark = new Map([[deletedKey, new Date().toISOString()]]);
   try {
     const [watched] = await Promise.all([
-      ignoringAbsence(pool.images.isWatched(ctx, imageId)),
-      ignoringAbsence(pool.images.setMetadata(ctx, imageId, mark)),
+      ifPresent(pool.images.isWatched(ctx, imageId)),
+      ifPresent(pool.images.setMetadata(ctx, imageId, mark)),
     ]);
     if (watched === undefined) {
       // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
@@ -47,14 +47,5 @@ async function refuseWatched(ctx: CallContext, pool: CephPool, id: RbdVolumeId):
 }
 
 async function moveToTrash(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {
-  return (await ignoringAbsence(pool.images.moveToTrash(ctx, id.image).then(() => true))) ?? false;
-}
-
-async function ignoringAbsence<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isCephError(error, errno.ENOENT)) return undefined;
-    throw error;
-  }
+  return (await ifPresent(pool.images.moveToTrash(ctx, id.image).then(() => true))) ?? false;
 }

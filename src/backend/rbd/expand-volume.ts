@@ -14,9 +14,7 @@ export async function growImage(
 ): Promise<bigint> {
   const { sizeBytes: currentBytes } = await headerOf(ctx, pool, id);
   const sizeBytes = growSize(currentBytes, range);
-  // Never smaller: librbd would cut the image.
-  if (sizeBytes > currentBytes) await pool.images.resize(ctx, id.image, sizeBytes);
-  return sizeBytes;
+  return sizeBytes > currentBytes ? pool.images.grow(ctx, id.image, sizeBytes) : sizeBytes;
 }
 
 async function headerOf(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<ImageHeader> {

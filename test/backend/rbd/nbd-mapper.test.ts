@@ -6,7 +6,7 @@ import { NbdMapper } from '../../../src/backend/rbd/nbd-mapper.js';
 import type { RbdVolumeId } from '../../../src/domain/volume-id.js';
 import { Secret } from '../../../src/platform/secret.js';
 import { testContext } from '../../platform/test-context.js';
-import { fakeExec, type ProgramRun } from './fake-exec.js';
+import { fakeExec, type ProgramRun } from '../fake-exec.js';
 
 const id: RbdVolumeId = { backend: 'rbd', clusterId: 'a', pool: 'ssd', namespace: '', image: 'csi-vol-1' };
 const marker = 'marker-key-51c0';

@@ -1,0 +1,59 @@
+import t from 'tap';
+import { kernelMonitors, showsDirectory } from '../../../src/backend/cephfs/kernel-source.js';
+import { entry, id } from './fake-mounters.js';
+
+const monitors: readonly [string, boolean, string, boolean][] = [
+  ['10.0.0.1', false, '10.0.0.1', false],
+  ['10.0.0.1:6789, 10.0.0.2;mon.example', false, '10.0.0.1:6789,10.0.0.2,mon.example', false],
+  ['[v2:10.0.0.1:3300,v1:10.0.0.1:6789]', false, '10.0.0.1:6789', false],
+  [
+    '[v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0] [v2:10.0.0.2:3300/0,v1:10.0.0.2:6789/0]',
+    false,
+    '10.0.0.1:6789,10.0.0.2:6789',
+    false,
+  ],
+  [
+    '[v2:10.0.0.1:3300,v1:10.0.0.1:6789],[v2:10.0.0.2:3300,v1:10.0.0.2:6789]',
+    true,
+    '10.0.0.1:3300,10.0.0.2:3300',
+    true,
+  ],
+  ['[v2:10.0.0.1:3300],[v2:10.0.0.2:3300]', false, '10.0.0.1:3300,10.0.0.2:3300', true],
+  ['v1:10.0.0.1:6789,v1:10.0.0.2:6789', true, '10.0.0.1:6789,10.0.0.2:6789', false],
+  ['[v2:[fd00::1]:3300/0,v1:[fd00::1]:6789/0],[fd00::2]:6789', false, '[fd00::1]:6789,[fd00::2]:6789', false],
+];
+
+for (const [monHost, preferV2, addresses, v2] of monitors) {
+  t.test(`mon_host ${monHost}${preferV2 ? ', v2 preferred,' : ''} is ${addresses} for the kernel`, (t) => {
+    t.strictSame(kernelMonitors(monHost, preferV2), { addresses, v2 });
+    t.end();
+  });
+}
+
+const own: readonly [string, string[]][] = [
+  ['10.0.0.1:6789,10.0.0.2:6789:/volumes/csi/x', ['rw', 'name=k8s', 'secret=<hidden>', 'mds_namespace=cephfs', 'acl']],
+  ['[fd00::1]:6789:/volumes/csi/x', ['rw', 'mds_namespace=cephfs']],
+  ['k8s@aaf3a9b4-33bb-4a1b-8d2c-000000000001.cephfs=/volumes/csi/x', ['rw', 'mon_addr=10.0.0.1:6789']],
+  ['k8s@.cephfs=/volumes/csi/x', ['rw']],
+];
+const others: readonly [string, string[]][] = [
+  ['10.0.0.1:6789:/volumes/csi/x', ['rw', 'mds_namespace=other']],
+  ['10.0.0.1:6789:/volumes/csi/x', ['rw']],
+  ['10.0.0.1:6789:/volumes/csi/xy', ['rw', 'mds_namespace=cephfs']],
+  ['10.0.0.1:6789:/', ['rw', 'mds_namespace=cephfs']],
+  ['k8s@aaf3a9b4-33bb-4a1b-8d2c-000000000001.other=/volumes/csi/x', ['rw']],
+  ['k8s@aaf3a9b4-33bb-4a1b-8d2c-000000000001.cephfs=/volumes', ['rw']],
+];
+
+t.test('a kernel mount shows the directory by its source, in the older and the newer syntax', (t) => {
+  for (const [source, superOptions] of own) t.ok(showsDirectory(entry({ source, superOptions }), id), source);
+  for (const [source, superOptions] of others) t.notOk(showsDirectory(entry({ source, superOptions }), id), source);
+  t.notOk(showsDirectory(entry({ fsType: 'nfs', source: own[0]?.[0] ?? '', superOptions: own[0]?.[1] ?? [] }), id));
+  t.end();
+});
+
+t.test('paths may hold what separates elsewhere', (t) => {
+  const odd = { ...id, path: '/a:b/c=d @ e.f', fsName: 'my.fs' };
+  t.ok(showsDirectory(entry({ source: `10.0.0.1:6789:${odd.path}`, superOptions: ['mds_namespace=my.fs'] }), odd));
+  t.end();
+});
