@@ -202,7 +202,7 @@ export interface DirectoryCreation {
   /** Left to the process's own user unless both are set. */
   readonly uid?: number;
   readonly gid?: number;
-  /** Extended attributes to set, in any order, e.g. `ceph.quota.max_bytes`. */
+  /** Extended attributes to set, one after the other, e.g. `ceph.quota.max_bytes`. */
   readonly attributes: ReadonlyMap<string, string>;
 }
 
@@ -247,7 +247,10 @@ export interface CephFileSystem {
   setMode(ctx: CallContext, path: string, mode: number): Promise<void>;
   /** Those of the asked-for extended attributes that are set. @throws CephError ENOENT when the path is not there. */
   attributes(ctx: CallContext, path: string, names: readonly string[]): Promise<Map<string, string>>;
-  /** @param onlyIfAbsent @returns false when it is there already, with nothing changed. */
+  /**
+   * A quota and another one of the same directory are not set at the same time: the MDS may let the second wait for seconds.
+   * @param onlyIfAbsent @returns false when it is there already, with nothing changed.
+   */
   setAttribute(ctx: CallContext, path: string, name: string, value: string, onlyIfAbsent?: boolean): Promise<boolean>;
   /** One that isn't there is fine. A removed quota may read as '0' afterwards. */
   removeAttribute(ctx: CallContext, path: string, name: string): Promise<void>;
