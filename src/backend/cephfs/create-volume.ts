@@ -128,7 +128,8 @@ async function setLayoutAndQuota(ctx: CallContext, fs: CephFileSystem, request: 
     ...(parameters.pool === undefined ? [] : [[poolAttribute, parameters.pool] as const]),
     ...(parameters.namespaceIsolated ? [[poolNamespaceAttribute, isolationNamespace(id)] as const] : []),
   ]);
-  await Promise.all([...attributes].map(async ([name, value]) => fs.setAttribute(ctx, id.path, name, value)));
+  // One after the other: the MDS makes two at once on one directory wait for each other.
+  for (const [name, value] of attributes) await fs.setAttribute(ctx, id.path, name, value);
 }
 
 /** The name that Ceph's volumes module gives the RADOS namespace of an isolated subvolume. */
