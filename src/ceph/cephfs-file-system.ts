@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import type { CallContext } from '../platform/call-context.js';
 import { deleteAttribute, readAttribute, writeAttribute } from './cephfs-attributes.js';
+import { errno } from './ceph-error.js';
 import { createDirectory } from './cephfs-create.js';
 import { readBatch } from './cephfs-directory.js';
 import { FileLocks } from './cephfs-locks.js';
@@ -42,7 +43,11 @@ export class MountedFileSystem implements CephFileSystem {
   async makeDirectories(ctx: CallContext, path: string, mode: number): Promise<void> {
     const doing = `make directory ${path}`;
     await this.#at(ctx, doing, path, async (local) => {
-      this.#mount.check(await libcephfs().makeDirectories(this.#mount.handle, local, mode), doing);
+      const { handle } = this.#mount;
+      const returned = await libcephfs().makeDirectories(handle, local, mode);
+      // Somebody else has made a part of it meanwhile: the second time it is found.
+      const again = returned === -errno.EEXIST ? await libcephfs().makeDirectories(handle, local, mode) : returned;
+      this.#mount.check(again, doing);
     });
   }
 
