@@ -28,11 +28,9 @@ const next: Readonly<Record<State, readonly (readonly [Operation, State])[]>> = 
   absent: [['CreateVolume', 'created']],
   created: [
     ['NodeStageVolume', 'staged'],
-    ['NodeStageVolume', 'staged'],
     ['DeleteVolume', 'absent'],
   ],
   staged: [
-    ['NodePublishVolume', 'published'],
     ['NodePublishVolume', 'published'],
     ['NodeUnstageVolume', 'created'],
   ],

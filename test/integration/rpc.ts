@@ -72,6 +72,7 @@ export class Rpc {
     volumeId: string,
     requiredBytes: bigint,
     limitBytes = 0n,
+    secrets: Readonly<Record<string, string>> = {},
   ): Promise<{ readonly bytes: bigint; readonly needsNode: boolean }> {
     const request = new csi.v1.ControllerExpandVolumeRequest({
       volume_id: volumeId,
@@ -79,6 +80,7 @@ export class Rpc {
         required_bytes: requiredBytes.toString(),
         limit_bytes: limitBytes.toString(),
       }),
+      secrets: new Map(Object.entries(secrets)),
     });
     const reply = await this.#ask<csi.v1.ControllerExpandVolumeResponse>((driver, meta, opts, done) =>
       driver.controller.ControllerExpandVolume(request, meta, opts, done),

@@ -11,6 +11,8 @@ import { Rpc } from './rpc.js';
 import { VolumeLife } from './volume-life.js';
 
 export interface SiteOptions extends Partial<Omit<DriverOptions, 'directory'>> {
+  /** For tests that stop a cluster's daemons: one of their own, which is stopped with the site. */
+  readonly cluster?: TestCluster;
   /** The configuration, when the cluster alone is not all of it. */
   readonly configFor?: (cluster: TestCluster, pool: string) => string;
 }
@@ -38,7 +40,7 @@ export class Site {
   }
 
   static async open(t: Test, options: SiteOptions = {}): Promise<Site> {
-    const cluster = await useCluster();
+    const cluster = options.cluster ?? (await useCluster());
     const pool = `it-${randomBytes(4).toString('hex')}`;
     const directory = await mkdtemp(join(tmpdir(), 'cuttle-it-'));
     const config = options.configFor?.(cluster, pool) ?? clusterYaml(cluster);
