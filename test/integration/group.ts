@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
@@ -73,6 +73,13 @@ export class Group {
 
   removeAttribute(path: string, name: string): void {
     python('os.removexattr(sys.argv[1], sys.argv[2])', [this.onHost(path), name]);
+  }
+
+  /** It would keep its directory from being removed: the end of the test takes it away. */
+  async snapshot(t: Test, path: string, name: string): Promise<void> {
+    const snapshot = this.onHost(`${path}/.snap/${name}`);
+    await mkdir(snapshot);
+    t.teardown(async () => rmdir(snapshot).catch(() => undefined));
   }
 
   async #list(name: string): Promise<string[]> {
