@@ -153,15 +153,17 @@ async function claim(ctx: CallContext, fs: CephFileSystem, request: Request): Pr
   return volumeOf(request, request.sizeBytes);
 }
 
+/** The size comes last: a directory that has one is whole. */
 async function setLayoutAndQuota(ctx: CallContext, fs: CephFileSystem, request: Request): Promise<void> {
   const { id, parameters, sizeBytes } = request;
-  const attributes = new Map([
-    [maxBytesAttribute, sizeBytes.toString()],
-    ...(parameters.maxFiles === undefined ? [] : [[maxFilesAttribute, parameters.maxFiles.toString()] as const]),
-    ...(parameters.pool === undefined ? [] : [[poolAttribute, parameters.pool] as const]),
-    ...(parameters.namespaceIsolated ? [[poolNamespaceAttribute, isolationNamespace(id)] as const] : []),
-  ]);
-  await Promise.all([...attributes].map(async ([name, value]) => fs.setAttribute(ctx, id.path, name, value)));
+  const { maxFiles, pool, namespaceIsolated } = parameters;
+  const before: readonly (readonly [string, string])[] = [
+    ...(maxFiles === undefined ? [] : [[maxFilesAttribute, maxFiles.toString()] as const]),
+    ...(pool === undefined ? [] : [[poolAttribute, pool] as const]),
+    ...(namespaceIsolated ? [[poolNamespaceAttribute, isolationNamespace(id)] as const] : []),
+  ];
+  await Promise.all(before.map(async ([name, value]) => fs.setAttribute(ctx, id.path, name, value)));
+  await fs.setAttribute(ctx, id.path, maxBytesAttribute, sizeBytes.toString());
 }
 
 /** The name that Ceph's volumes module gives the RADOS namespace of an isolated subvolume. */
@@ -184,13 +186,13 @@ async function adopt(ctx: CallContext, fs: CephFileSystem, request: Request): Pr
   const record = parseRecord(text, recordPlace(id.path));
   const difference = firstDifference(record.parameters, request.record.parameters);
   if (difference !== undefined) throw conflict(request, difference);
-  const sizeBytes =
-    sizeOf(found.get(maxBytesAttribute)) ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
+  const quotaBytes = sizeOf(found.get(maxBytesAttribute));
+  const sizeBytes = quotaBytes ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
   if (sizeBytes !== undefined && !sizeFits(sizeBytes, input.capacity)) {
     throw conflict(request, `it has ${sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
   // The create that wrote the record was cut off before the quota, or is about to write it: the same values once more do no harm.
-  if (!found.has(maxBytesAttribute))
+  if (quotaBytes === undefined)
     await setLayoutAndQuota(ctx, fs, { ...request, sizeBytes: sizeBytes ?? request.sizeBytes });
   return volumeOf(request, sizeBytes ?? request.sizeBytes);
 }
