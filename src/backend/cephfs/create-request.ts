@@ -41,13 +41,15 @@ export async function setLayoutAndQuota(
   path = request.id.path,
 ): Promise<void> {
   const { id, parameters, sizeBytes } = request;
+  // The size comes last: a directory that has one is whole.
   const attributes = new Map([
-    [maxBytesAttribute, sizeBytes.toString()],
     ...(parameters.maxFiles === undefined ? [] : [[maxFilesAttribute, parameters.maxFiles.toString()] as const]),
     ...(parameters.pool === undefined ? [] : [[poolAttribute, parameters.pool] as const]),
     ...(parameters.namespaceIsolated ? [[poolNamespaceAttribute, isolationNamespace(id)] as const] : []),
+    [maxBytesAttribute, sizeBytes.toString()],
   ]);
-  await Promise.all([...attributes].map(async ([name, value]) => fs.setAttribute(ctx, path, name, value)));
+  // One after the other: the MDS makes two at once on one directory wait for each other.
+  for (const [name, value] of attributes) await fs.setAttribute(ctx, path, name, value);
 }
 
 /** The name that Ceph's volumes module gives the RADOS namespace of an isolated subvolume. */
@@ -66,13 +68,13 @@ export async function answerExisting(
   const record = parseRecord(found.get(recordAttribute) ?? '', recordPlace(id.path));
   const difference = firstDifference(record, request.record);
   if (difference !== undefined) throw conflict(request, difference);
-  const sizeBytes =
-    sizeOf(found.get(maxBytesAttribute)) ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
+  const quotaBytes = sizeOf(found.get(maxBytesAttribute));
+  const sizeBytes = quotaBytes ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
   if (sizeBytes !== undefined && !sizeFits(sizeBytes, input.capacity)) {
     throw conflict(request, `it has ${sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
   // The create that wrote the record was cut off before the quota, or is about to write it: the same values once more do no harm.
-  if (!found.has(maxBytesAttribute))
+  if (quotaBytes === undefined)
     await setLayoutAndQuota(ctx, fs, { ...request, sizeBytes: sizeBytes ?? request.sizeBytes });
   return volumeOf(request, sizeBytes ?? request.sizeBytes);
 }

@@ -18,6 +18,9 @@ import { parentOf, volumePath } from './volume-paths.js';
 /** Of a group's directories: volumes below them have modes of their own. */
 const groupMode = 0o755;
 
+/** Answers upon which an orchestrator doesn't repeat its request. */
+const finalCodes = ['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT'] as const;
+
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
 export function planVolume(
   fileSystems: FileSystems,
@@ -61,16 +64,46 @@ async function create(
     return createCopy(ctx, { fs: opened.fs, jobs, groupPath }, request, source);
   }
   if (!(await makeDirectory(ctx, opened.fs, request))) return adopt(ctx, opened.fs, request);
-  return claim(ctx, opened.fs, request);
+  try {
+    return await claim(ctx, opened.fs, request);
+  } catch (error) {
+    // After any other error the orchestrator comes again, and the directory is completed.
+    if (finalCodes.some((code) => isDriverError(error, code))) await discard(ctx, opened.fs, request);
+    throw error;
+  }
 }
 
+/** Takes back the directory that has just been made: the orchestrator forgets a volume that was refused. */
+async function discard(ctx: CallContext, fs: CephFileSystem, { id }: CreateRequest): Promise<void> {
+  try {
+    const [entries, quota] = await Promise.all([
+      fs.list(ctx, id.path),
+      fs.attributes(ctx, id.path, [maxBytesAttribute]),
+    ]);
+    // With a quota it is somebody's: another controller that may more has completed it.
+    if (entries.length === 0 && quota.size === 0) await fs.removeTree(ctx, id.path, { concurrency: 1 });
+  } catch (error) {
+    ctx.log.warn({ err: error, path: id.path }, 'a directory that could not become a volume could not be removed');
+  }
+}
+
+/** At the group, or above it where it is still to be made: the volume's own directory isn't there yet. */
 async function openFor(ctx: CallContext, fileSystems: FileSystems, request: CreateRequest): Promise<OpenedFileSystem> {
   const { id, input } = request;
+  const group = { ...id, path: parentOf(id.path) };
   try {
-    return await fileSystems.open(ctx, id, input.credentials);
+    return await fileSystems.open(ctx, group, input.credentials);
   } catch (error) {
-    if (!isDriverError(error, 'NOT_FOUND')) throw error;
-    throw new DriverError('INVALID_ARGUMENT', `${error.message}; correct fsName in the StorageClass`, { cause: error });
+    const isMissing = isDriverError(error, 'NOT_FOUND');
+    if (!isMissing && !isDriverError(error, 'PERMISSION_DENIED')) throw error;
+    const connection = await fileSystems.connect(ctx, id.clusterId, input.credentials);
+    if (isMissing && !(await connection.fileSystems(ctx)).some(({ name }) => name === id.fsName))
+      throw new DriverError('INVALID_ARGUMENT', error.message, { cause: error });
+    throw new DriverError(
+      'PERMISSION_DENIED',
+      `${error.message}; it needs mds 'allow rwp path=${group.path}', and that directory must be there: if it isn't, it has to be made once by a user who may (ceph fs subvolumegroup create, or mkdir)`,
+      { cause: error },
+    );
   }
 }
 
