@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseVolumeId } from '../src/domain/volume-id.js';
 import type { Driver } from '../test/harness/driver.js';
 import { mountCapability } from '../test/harness/requests.js';
@@ -9,6 +10,7 @@ import type { Figure } from './table.js';
 
 const fullVolumes = 7;
 const filesPerVolume = 10_000;
+const settleMs = 10_000;
 
 /** Directories with a quota, beside libcephfs. */
 export function cephfsSubject(raw: RawCephfs): Subject {
@@ -45,9 +47,16 @@ export async function benchDeleteFull(
     await raw.fill(id.path, filesPerVolume);
     await raw.create(`empty-${i}`);
   }
+  // The MDS writes its journal away for some time.
+  await sleep(settleMs);
   progress(`${subject.name} DeleteVolume of a full volume`);
   const ours = await measure(fullVolumes, 1, async (i) => volumes.delete(`full-${i}`));
   const floor = await measure(fullVolumes, 1, async (i) => raw.hide(`empty-${i}`));
+    console.log(
+      ours.samplesMs.map((x) => x.toFixed(1)).join(' '),
+      '|',
+      floor.samplesMs.map((x) => x.toFixed(1)).join(' '),
+    );
   progress(`${subject.name}: emptying the trash`);
   await raw.emptyTrash();
   return {

@@ -14,6 +14,8 @@ const startTimeoutMs = 20_000;
 /** Nothing has used the mount of a daemon that failed to start: it holds nothing to write. */
 const failedGraceMs = 1_000;
 const flushTimeoutMs = 10_000;
+/** Asking takes as long as half a mount; an upgrade is noticed after so long. */
+const keepVersionMs = 60_000;
 
 export interface FuseMounterDependencies {
   readonly exec: Exec;
@@ -26,6 +28,7 @@ export interface FuseMounterDependencies {
 export class FuseMounter implements CephfsMounter {
   readonly kind = 'fuse';
   readonly #deps: FuseMounterDependencies;
+  #known: { readonly version: number; readonly sinceMs: number } | undefined;
 
   constructor(deps: FuseMounterDependencies) {
     this.#deps = deps;
@@ -112,9 +115,14 @@ export class FuseMounter implements CephfsMounter {
 
   /** Ceph's major version, e.g. 16; 0 when the program doesn't say; undefined when it isn't installed. */
   async #version(): Promise<number | undefined> {
+    if (this.#known !== undefined && performance.now() - this.#known.sinceMs < keepVersionMs)
+      return this.#known.version;
+    this.#known = undefined;
     const result = await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 });
     if (result.failure === 'not-found') return undefined;
-    return Number(/ceph version ([0-9]+)\./.exec(result.stdout + result.stderr)?.[1] ?? 0);
+    const version = Number(/ceph version ([0-9]+)\./.exec(result.stdout + result.stderr)?.[1] ?? 0);
+    if (version > 0) this.#known = { version, sinceMs: performance.now() };
+    return version;
   }
 }
 
