@@ -1,11 +1,13 @@
 import type { Test } from 'tap';
 import type { Site } from '../integration/site.js';
 import { Bench, type BackendUnderTest, type Checks } from './contract-bench.js';
+import { cloneChecks } from './clone.contract.js';
 import { controllerChecks } from './controller.contract.js';
 import { growthChecks } from './growth.contract.js';
 import { inFlightChecks } from './in-flight.contract.js';
 import { nodeChecks } from './node.contract.js';
 import { restartChecks } from './restart.contract.js';
+import { snapshotChecks } from './snapshot.contract.js';
 
 export type { BackendUnderTest } from './contract-bench.js';
 
@@ -13,6 +15,8 @@ const groups: Readonly<Record<string, Checks>> = {
   controller: controllerChecks,
   node: nodeChecks,
   growth: growthChecks,
+  snapshots: snapshotChecks,
+  'volumes made of others': cloneChecks,
   'in flight': inFlightChecks,
   restart: restartChecks,
 };

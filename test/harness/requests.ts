@@ -29,6 +29,8 @@ export interface CreateOptions {
   readonly parameters?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly capabilities?: csi.v1.VolumeCapability[];
+  /** A snapshot's id, or a volume's. */
+  readonly source?: { readonly snapshot: string } | { readonly volume: string };
 }
 
 export function createRequest(name: string, options: CreateOptions = {}): csi.v1.CreateVolumeRequest {
@@ -41,7 +43,17 @@ export function createRequest(name: string, options: CreateOptions = {}): csi.v1
     volume_capabilities: options.capabilities ?? [mountCapability()],
     parameters: new Map(Object.entries(options.parameters ?? {})),
     secrets: new Map(Object.entries(options.secrets ?? {})),
+    ...(options.source === undefined ? {} : { volume_content_source: contentSource(options.source) }),
   });
+}
+
+function contentSource(source: NonNullable<CreateOptions['source']>): csi.v1.VolumeContentSource {
+  const { SnapshotSource, VolumeSource } = csi.v1.VolumeContentSource;
+  return new csi.v1.VolumeContentSource(
+    'snapshot' in source
+      ? { snapshot: new SnapshotSource({ snapshot_id: source.snapshot }) }
+      : { volume: new VolumeSource({ volume_id: source.volume }) },
+  );
 }
 
 export function deleteRequest(

@@ -20,6 +20,14 @@ export interface Volume {
   readonly context: Readonly<Record<string, string>>;
 }
 
+export interface Snapshot {
+  readonly id: string;
+  readonly source: string;
+  readonly bytes: bigint;
+  readonly createdMs: number;
+  readonly ready: boolean;
+}
+
 export interface Page {
   readonly ids: readonly string[];
   readonly next: string;
@@ -97,6 +105,47 @@ export class Rpc {
     await this.#ask((driver, meta, opts, done) => driver.node.NodeExpandVolume(request, meta, opts, done));
   }
 
+  async snapshot(name: string, volumeId: string): Promise<Snapshot> {
+    const request = new csi.v1.CreateSnapshotRequest({ name, source_volume_id: volumeId });
+    const reply = await this.#ask<csi.v1.CreateSnapshotResponse>((driver, meta, opts, done) =>
+      driver.controller.CreateSnapshot(request, meta, opts, done),
+    );
+    return snapshotOf(reply.snapshot);
+  }
+
+  async getSnapshot(snapshotId: string): Promise<Snapshot> {
+    const request = new csi.v1.GetSnapshotRequest({ snapshot_id: snapshotId });
+    const reply = await this.#ask<csi.v1.GetSnapshotResponse>((driver, meta, opts, done) =>
+      driver.controller.GetSnapshot(request, meta, opts, done),
+    );
+    return snapshotOf(reply.snapshot);
+  }
+
+  async deleteSnapshot(snapshotId: string): Promise<void> {
+    const request = new csi.v1.DeleteSnapshotRequest({ snapshot_id: snapshotId });
+    await this.#ask((driver, meta, opts, done) => driver.controller.DeleteSnapshot(request, meta, opts, done));
+  }
+
+  async listSnapshots(
+    filter: {
+      readonly snapshot?: string;
+      readonly source?: string;
+      readonly max?: number;
+      readonly token?: string;
+    } = {},
+  ): Promise<Page> {
+    const request = new csi.v1.ListSnapshotsRequest({
+      snapshot_id: filter.snapshot ?? '',
+      source_volume_id: filter.source ?? '',
+      max_entries: filter.max ?? 0,
+      starting_token: filter.token ?? '',
+    });
+    const reply = await this.#ask<csi.v1.ListSnapshotsResponse>((driver, meta, opts, done) =>
+      driver.controller.ListSnapshots(request, meta, opts, done),
+    );
+    return { ids: reply.entries.map((entry) => entry.snapshot?.snapshot_id ?? ''), next: reply.next_token };
+  }
+
   async list(max = 0, token = ''): Promise<Page> {
     const request = new csi.v1.ListVolumesRequest({ max_entries: max, starting_token: token });
     const reply = await this.#ask<csi.v1.ListVolumesResponse>((driver, meta, opts, done) =>
@@ -167,6 +216,17 @@ export class Rpc {
     const options = { deadline: Date.now() + this.#deadlineMs };
     return call<T>((done) => start(this.#driver(), new Metadata(), options, done));
   }
+}
+
+function snapshotOf(snapshot: csi.v1.Snapshot | undefined): Snapshot {
+  if (snapshot === undefined) throw new Error('the answer has no snapshot');
+  return {
+    id: snapshot.snapshot_id,
+    source: snapshot.source_volume_id,
+    bytes: BigInt(snapshot.size_bytes),
+    createdMs: Number(snapshot.creation_time?.seconds ?? 0) * 1000,
+    ready: snapshot.ready_to_use,
+  };
 }
 
 export interface Refusal {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { Driver } from '../harness/driver.js';
 import type { CreateOptions, NodeOptions } from '../harness/requests.js';
-import { Rpc, type Volume } from './rpc.js';
+import { Rpc, type Snapshot, type Volume } from './rpc.js';
 import type { Site } from './site.js';
 
 /** Remembers what a test has made, so that its end takes all of it away again. */
@@ -10,6 +10,7 @@ export class VolumeLife {
   readonly rpc: Rpc;
   readonly #site: Site;
   readonly #volumes = new Set<string>();
+  readonly #snapshots = new Set<string>();
   readonly #staged = new Map<string, string>();
   readonly #published = new Map<string, string>();
 
@@ -24,6 +25,13 @@ export class VolumeLife {
     const volume = await this.rpc.create(name, rest);
     this.#volumes.add(volume.id);
     return volume;
+  }
+
+  /** @param name a new one when left out */
+  async snapshot(volumeId: string, name = `snapshot-${randomUUID()}`): Promise<Snapshot> {
+    const snapshot = await this.rpc.snapshot(name, volumeId);
+    this.#snapshots.add(snapshot.id);
+    return snapshot;
   }
 
   /** A volume that another way than create() has made is deleted too. */
@@ -92,6 +100,7 @@ export class VolumeLife {
   async end(): Promise<void> {
     const ids = new Set([...this.#published.values(), ...this.#staged.values(), ...this.#volumes]);
     await Promise.all([...ids].map(async (id) => this.#endVolume(id)));
+    await Promise.all([...this.#snapshots].map(async (id) => this.rpc.deleteSnapshot(id).catch(() => undefined)));
   }
 
   /** One after the other: the driver refuses a second request for a volume while the first runs. */
