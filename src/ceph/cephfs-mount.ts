@@ -32,6 +32,7 @@ export class CephFsMount {
   readonly #parts: MountParts;
   #holds = 0;
   #ended = false;
+  #closing: Promise<void> | undefined;
 
   constructor(parts: MountParts) {
     this.fileSystem = parts.fileSystem;
@@ -84,8 +85,13 @@ export class CephFsMount {
     };
   }
 
-  /** Lets nothing in any more, waits for what is under way, and unmounts; with a silent MDS, only when it speaks again. */
+  /** Lets nothing in any more, waits for what is under way, and unmounts; with a silent MDS, only when it speaks again. May be called twice. */
   async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([this.#parts.calls.close(), this.#parts.labours.close()]);
     await this.enter(async () => libcephfs().unmount(this.handle));
     await libcephfs().release(this.handle);

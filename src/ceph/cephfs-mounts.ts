@@ -44,7 +44,7 @@ const refusedForMs = 60_000;
 export class CephFsMounts {
   readonly #options: MountsOptions;
   readonly #mounts = new Map<string, Promise<MountedFileSystem | CephError>>();
-  /** Also those whose session has ended: an RPC may still use one. */
+  /** Also those whose session has ended, until they are closed. */
   readonly #mounted = new Set<MountedFileSystem>();
   /** When a root was refused, by the same key. */
   readonly #refused = new Map<string, number>();
@@ -95,7 +95,10 @@ export class CephFsMounts {
       const mounting = this.#mounts.get(key) ?? this.#open(ctx, call, name, root);
       const mounted = await sharedWait(ctx, call, mounting, this.#options.timeouts.connectMs * limitFactor);
       if (mounted instanceof CephError || !mounted.stale) return mounted;
-      if (this.#mounts.get(key) === mounting) this.#mounts.delete(key);
+      if (this.#mounts.get(key) !== mounting) continue;
+      this.#mounts.delete(key);
+      // Whoever still holds it is told to repeat the request.
+      void mounted.close().finally(() => this.#mounted.delete(mounted));
     }
   }
 
@@ -115,6 +118,7 @@ export class CephFsMounts {
         return outcome;
       }
       const nativeTimeoutMs = Math.max(timeouts.monMs, timeouts.osdMs);
+      const meanings = fileSystemMeanings(name);
       const mounted = new MountedFileSystem(
         new CephFsMount({
           fileSystem: name,
@@ -124,7 +128,7 @@ export class CephFsMounts {
           calls: new NativeLane({ gate: calls, nativeTimeoutMs, onUse }),
           labours: new NativeLane({ gate: labours, nativeTimeoutMs, onUse }),
           silenceMs: nativeTimeoutMs * limitFactor,
-          describe: (doing) => this.#describe(name, doing),
+          describe: (doing) => ({ ...this.#options.describe(doing), meanings }),
         }),
       );
       this.#mounted.add(mounted);

@@ -55,11 +55,11 @@ export interface CephConnection {
   fileSystems(ctx: CallContext): Promise<FileSystemInfo[]>;
   /**
    * Mounts a file system inside this process by libcephfs, which takes no kernel, no /dev/fuse and no privilege; kept for the
-   * life of the connection and shared.
+   * life of the connection and shared. One whose session the MDS has ended (evicted) answers UNAVAILABLE; ask again then.
    * @param roots directories that may be mounted as the root, in the order in which they are tried: a key whose capabilities
-   *   are restricted to a path (`allow rw path=/volumes/csi`) can mount that path only.
+   *   are restricted to a path (`allow rwps path=/volumes/csi`) can mount that path only.
    * @throws CephError ENOENT (no such file system, or none of the roots exists), EACCES or EPERM (the key reaches none of them),
-   *   ETIMEDOUT (no MDS is active).
+   *   ETIMEDOUT (no MDS is active, or none answers).
    */
   fileSystem(ctx: CallContext, name: string, roots: readonly string[]): Promise<CephFileSystem>;
   /** Opens a pool and namespace; handles are kept for the life of the connection. @throws CephError ENOENT. */
@@ -235,8 +235,8 @@ export interface CephFileSystem {
   /** The directory that is mounted as the root: `/` unless the key is restricted. */
   readonly root: string;
   /**
-   * Makes one directory, exclusively, and then sets its owner and attributes. Cut off in between, the directory is there without
-   * some of them. @throws CephError EEXIST, ENOENT (the parent is not there), EPERM (the key may not set quotas or layouts).
+   * Makes one directory with its owner, exclusively, and then sets its attributes. Cut off in between, the directory is there
+   * without some of them. @throws CephError EEXIST, ENOENT (the parent is not there), EACCES (the key may not set quotas or layouts).
    */
   makeDirectory(ctx: CallContext, path: string, directory: DirectoryCreation): Promise<void>;
   /** Makes a directory and those above it; one that is there already is fine. */
@@ -252,7 +252,7 @@ export interface CephFileSystem {
    * @param onlyIfAbsent @returns false when it is there already, with nothing changed.
    */
   setAttribute(ctx: CallContext, path: string, name: string, value: string, onlyIfAbsent?: boolean): Promise<boolean>;
-  /** One that isn't there is fine. */
+  /** One that isn't there is fine. A removed quota may read as '0' afterwards. */
   removeAttribute(ctx: CallContext, path: string, name: string): Promise<void>;
   /** Without `.` and `..`, in no order; names that are no UTF-8 are left out. @throws CephError ENOENT, ENOTDIR. */
   list(ctx: CallContext, path: string): Promise<DirectoryEntry[]>;
@@ -260,13 +260,16 @@ export interface CephFileSystem {
   rename(ctx: CallContext, from: string, to: string): Promise<void>;
   /**
    * Removes a directory or file with everything below it, names of any bytes, snapshots of directories included; one that isn't there
-   * is fine, and so is somebody else who removes it at the same time. Ends early, with what is left still there, when
-   * ctx.signal is aborted. @returns how many entries it has removed.
+   * is fine, and so is somebody else who removes it at the same time, or who writes in it: no symbolic link leads out of the tree.
+   * @returns how many entries it has removed itself.
+   * @throws the signal's reason, with what is left still there, when ctx.signal is aborted; CephError ENOTEMPTY when somebody fills
+   *   the tree as fast.
    */
   removeTree(ctx: CallContext, path: string, how: TreeRemoval): Promise<number>;
   /**
    * Takes an exclusive advisory lock (flock(2)) on a file, which is made when it isn't there. It ends with unlock(), and with the
-   * client's session. @returns false when somebody else holds it.
+   * client's session: then every operation of this object fails with UNAVAILABLE. A killed process keeps it for a minute or more,
+   * unless its successor has its session name. @returns false when somebody holds it, this object included.
    */
   lock(ctx: CallContext, path: string): Promise<boolean>;
   unlock(ctx: CallContext, path: string): Promise<void>;

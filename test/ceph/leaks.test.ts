@@ -59,17 +59,37 @@ t.test('work leaves no memory, no handle and no thread behind', async (t) => {
     await images.header(context(), 'missing', []).catch(() => undefined);
   });
 
+  const connected = await subject.client.connect(context(), subject.access);
+  const fs = await connected.fileSystem(context(), subject.fileSystem, ['/']);
+  const base = `/leaks-${process.pid}`;
+  await fs.makeDirectories(context(), base, 0o755);
+  t.teardown(async () => fs.removeTree(context(), base, { concurrency: 8 }));
+  await grows('quota directories', 25, 3_000, async (name) => {
+    const path = `${base}/${name}`;
+    await fs.makeDirectory(context(), path, {
+      mode: 0o755,
+      uid: 1,
+      gid: 1,
+      attributes: new Map([['ceph.quota.max_bytes', '4194304']]),
+    });
+    await fs.attributes(context(), path, ['ceph.quota.max_bytes', 'trusted.missing']);
+    await fs.rename(context(), path, `${path}-renamed`);
+    await fs.removeTree(context(), `${path}-renamed`, { concurrency: 2 });
+  });
+
   const threads = async () => (await readdir('/proc/self/task')).length;
   const files = async () => (await readdir('/proc/self/fd')).length;
   const reconnect = async () => {
     const client = new ConnectionPool({ log: silentLog });
     const connection = await client.connect(context(), subject.access);
     await connection.pool(context(), cluster.rbdPool, '');
+    const mounted = await connection.fileSystem(context(), subject.fileSystem, ['/']);
+    await mounted.lock(context(), `${base}/lock`);
     await client.close();
   };
   await reconnect();
   const [threadsBefore, filesBefore] = [await threads(), await files()];
-  await grows('connecting and closing', 25, 200, reconnect);
+  await grows('connecting, mounting and closing', 40, 200, reconnect);
   t.ok((await threads()) <= threadsBefore + 2, 'threads');
   t.ok((await files()) <= filesBefore + 2, 'open files');
 });

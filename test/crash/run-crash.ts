@@ -1,25 +1,32 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { writeRows } from '../../scripts/testing/results.js';
-import { defaultVolumeNamePrefix, objectNameFor } from '../../src/backend/object-name.js';
-import { formatVolumeId } from '../../src/domain/volume-id.js';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
 import { clusterYaml, type Driver, startDriver } from '../harness/driver.js';
+import { cephfsGround } from './cephfs-ground.js';
+import { type Ground, rbdGround } from './ground.js';
 import { Random } from './random.js';
+import { type Outcome, report } from './report.js';
 import { VolumeLife } from './volume-life.js';
 
 const help = `npm run test:crash [-- --kills N] [--seed N]
   Kills the driver with SIGKILL at random instants in the middle of RPCs against a real cluster, restarts it, repeats the
-  same requests, and checks every answer, the data, the pool, and the mount table. The seed is printed; give it again to
-  draw the same operations and instants.`;
+  same requests, and checks every answer, the data, the pool, the file system with what others have in it, the mount table,
+  and the daemons. Half of the volumes are RBD images, half are CephFS directories. Nobody else may use the cluster
+  meanwhile. The seed is printed; give it again to draw the same operations and instants.`;
 
-const volumeCount = 4;
+const volumesOfEachKind = 2;
 const shortestMs = 0.3;
 const longestMs = 500;
-const purgeMs = 60_000;
+/**
+ * Now and then the driver is left alone for longer, so that it is killed while it purges. Early in a run: an image that was being
+ * purged stays in use for 30 s, and the end waits for it.
+ */
+const purging = { share: 0.3, ms: 1_500, part: 0.25 };
+const settledWithinMs = 3_000;
+const purgedWithinMs = 90_000;
 
 const { values } = parseArgs({
   options: { kills: { type: 'string', default: '200' }, seed: { type: 'string' }, help: { type: 'boolean' } },
@@ -28,166 +35,154 @@ const { values } = parseArgs({
 if (values.help === true) console.log(help);
 else process.exitCode = await run(Number(values.kills), Number(values.seed ?? Math.floor(Math.random() * 2 ** 31)));
 
+interface Run {
+  readonly cluster: TestCluster;
+  readonly grounds: readonly (readonly [Ground, readonly VolumeLife[]])[];
+  readonly volumes: readonly VolumeLife[];
+  readonly directory: string;
+  readonly group: string;
+  readonly kills: number;
+  readonly random: Random;
+  readonly outcome: Outcome;
+}
+
 async function run(kills: number, seed: number): Promise<number> {
   const startMs = performance.now();
   console.log(`kill -9 test: ${kills} kills, seed ${seed}`);
-  const random = new Random(seed);
   const cluster = await useCluster();
-  const directory = await mkdtemp(join(tmpdir(), 'crash-'));
-  const volumes = Array.from({ length: volumeCount }, (_, i) => volume(`crash-${seed}-${i}`, cluster, directory));
-  const problems: string[] = [];
-  const struck = new Map<string, number>();
-  let done = 0;
+  const setUp = await prepare(cluster, kills, seed);
+  const { outcome } = setUp;
   let driver: Driver | undefined;
   try {
-    driver = await start(directory, cluster);
-    for (; done < kills && problems.length === 0; done++) {
-      driver = await round(driver, { volumes, random, cluster, directory, struck });
-      problems.push(...(await check(cluster, volumes)).map((problem) => `after kill ${done + 1}: ${problem}`));
-      if ((done + 1) % 20 === 0)
-        console.log(`  ${done + 1} kills, ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
+    driver = await start(setUp);
+    while (outcome.kills < kills && outcome.problems.length === 0) {
+      driver = await round(driver, setUp);
+      outcome.kills += 1;
+      outcome.problems.push(...(await check(setUp)).map((problem) => `after kill ${outcome.kills}: ${problem}`));
+      if (outcome.kills % 20 === 0)
+        console.log(`  ${outcome.kills} kills, ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
     }
   } catch (error) {
-    problems.push(`after kill ${done + 1}: ${error instanceof Error ? error.message : String(error)}`);
+    outcome.problems.push(`after kill ${outcome.kills + 1}: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const leaks = await unwind(driver, volumes, cluster, directory).catch((error: unknown) => [
-    `clean-up failed: ${String(error)}`,
-  ]);
+  const leaks = unwind(driver, setUp).catch((error: unknown) => [`clean-up failed: ${String(error)}`]);
+  outcome.leaks.push(...(await leaks));
   await driver?.stop();
+  for (const [ground] of setUp.grounds) await ground.close();
   await cluster.stop();
-  return report({
-    kills: done,
-    problems,
-    leaks,
-    struck,
-    seconds: (performance.now() - startMs) / 1000,
-    directory,
-    seed,
-  });
+  return report(outcome, (performance.now() - startMs) / 1000);
 }
 
-interface RoundContext {
-  readonly volumes: readonly VolumeLife[];
-  readonly random: Random;
-  readonly cluster: TestCluster;
-  readonly directory: string;
-  readonly struck: Map<string, number>;
+async function prepare(cluster: TestCluster, kills: number, seed: number): Promise<Run> {
+  const directory = await mkdtemp(join(tmpdir(), 'crash-'));
+  const group = `crash-${seed}`;
+  const grounds = [rbdGround(cluster), await cephfsGround(cluster, group)].map((ground, i) => {
+    const names = Array.from({ length: volumesOfEachKind }, (_, j) => `crash-${seed}-${i}-${j}`);
+    return [ground, names.map((name) => new VolumeLife(name, ground.kind, directory))] as const;
+  });
+  return {
+    cluster,
+    grounds,
+    volumes: grounds.flatMap(([, volumes]) => volumes),
+    directory,
+    group,
+    kills,
+    random: new Random(seed),
+    outcome: {
+      kills: 0,
+      problems: [],
+      leaks: [],
+      struck: new Map(),
+      slowest: { operation: 'none', ms: 0 },
+      directory,
+      seed,
+    },
+  };
 }
 
 /** Every volume gets one request, all at once; somewhere in the middle the driver dies; a new one gets the same requests. */
-async function round(driver: Driver, { volumes, random, cluster, directory, struck }: RoundContext): Promise<Driver> {
+async function round(driver: Driver, { volumes, random, outcome, kills, ...rest }: Run): Promise<Driver> {
+  const { struck } = outcome;
   for (const one of volumes) {
-    const operation = one.choose(random);
+    const operation = `${one.kind} ${one.choose(random)}`;
     struck.set(operation, (struck.get(operation) ?? 0) + 1);
   }
   const sent = volumes.map(async (one) => one.send(driver));
-  await sleep(random.logarithmic(shortestMs, longestMs));
+  const purges = random.next() < purging.share && outcome.kills < kills * purging.part;
+  await sleep(random.logarithmic(shortestMs, longestMs) + (purges ? purging.ms : 0));
   await driver.stop('SIGKILL');
   await Promise.all(sent);
-  const restarted = await start(directory, cluster);
-  await Promise.all(volumes.map(async (one) => one.repeat(restarted)));
+  const restarted = await start(rest);
+  await Promise.all(
+    volumes.map(async (one) => {
+      const operation = `${one.kind} ${one.pending ?? ''}`;
+      const startMs = performance.now();
+      await one.repeat(restarted);
+      const ms = performance.now() - startMs;
+      if (ms > outcome.slowest.ms) outcome.slowest = { operation, ms };
+    }),
+  );
   return restarted;
 }
 
-async function start(directory: string, cluster: TestCluster): Promise<Driver> {
-  return startDriver({ directory: join(directory, 'driver'), config: clusterYaml(cluster) });
+async function start({ directory, cluster, group }: Pick<Run, 'directory' | 'cluster' | 'group'>): Promise<Driver> {
+  const config = clusterYaml(cluster, `    cephfs:\n      group: ${group}\n`);
+  return startDriver({ directory: join(directory, 'driver'), config });
 }
 
-function volume(name: string, cluster: TestCluster, directory: string): VolumeLife {
-  const image = objectNameFor(name, defaultVolumeNamePrefix);
-  const id = formatVolumeId({ backend: 'rbd', clusterId: 'default', pool: cluster.rbdPool, namespace: '', image });
-  return new VolumeLife(name, id, cluster.rbdPool, directory);
-}
-
-/** The pool and the mount table hold exactly what the answers promised. */
-async function check(cluster: TestCluster, volumes: readonly VolumeLife[]): Promise<string[]> {
-  const images = new Set((await cluster.rbd(['ls', cluster.rbdPool])).split('\n'));
+/** The pool, the file system, the mount table and the processes hold exactly what the answers promised. */
+async function check({ grounds }: Run): Promise<string[]> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4]);
+  const mountsAt = (path: string) => mounts.filter((mount) => mount === path).length;
   const problems: string[] = [];
-  for (const one of volumes) {
-    const image = one.id.split(':').at(-1) ?? '';
-    const layers = (path: string) => mounts.filter((mount) => mount === path).length;
-    expect(problems, `image of ${one.name} (${one.state})`, images.has(image), one.state !== 'absent');
-    expect(
-      problems,
-      `${one.name} (${one.state}) is mounted at its staging path`,
-      layers(one.stagingPath) > 0,
-      one.state === 'staged' || one.state === 'published',
-    );
-    expect(
-      problems,
-      `${one.name} (${one.state}) is mounted at its target path`,
-      layers(one.targetPath) > 0,
-      one.state === 'published',
-    );
+  for (const [ground, volumes] of grounds) {
+    const objects = await ground.objects();
+    for (const one of volumes) {
+      const isStaged = one.state === 'staged' || one.state === 'published';
+      const what = `${one.kind} volume ${one.name} (${one.state})`;
+      expect(problems, `${what} is there`, objects.has(one.object), one.state !== 'absent');
+      expect(problems, `mounts of ${what} at its staging path`, mountsAt(one.stagingPath), isStaged ? 1 : 0);
+      const isPublished = one.state === 'published';
+      expect(problems, `mounts of ${what} at its target path`, mountsAt(one.targetPath), isPublished ? 1 : 0);
+      if (ground.servers !== undefined) {
+        const servers = await settled(ground.servers.bind(ground, one.id), isStaged ? 1 : 0);
+        expect(problems, `daemons of ${what}`, servers, isStaged ? 1 : 0);
+      }
+    }
+    problems.push(...(await ground.problems()));
   }
   return problems;
 }
 
-function expect(problems: string[], what: string, found: boolean, wanted: boolean): void {
+/** A daemon's parent process ends a moment after it has said that it serves. */
+async function settled(count: () => Promise<number>, wanted: number): Promise<number> {
+  const end = Date.now() + settledWithinMs;
+  for (;;) {
+    const found = await count();
+    if (found === wanted || Date.now() > end) return found;
+    await sleep(20);
+  }
+}
+
+function expect<T>(problems: string[], what: string, found: T, wanted: T): void {
   if (found !== wanted) problems.push(`${what}: ${String(found)}, and it should be ${String(wanted)}`);
 }
 
 /** Deletes everything by the same RPCs; whatever is then left is a leak. */
-async function unwind(
-  driver: Driver | undefined,
-  volumes: readonly VolumeLife[],
-  cluster: TestCluster,
-  directory: string,
-): Promise<string[]> {
+async function unwind(driver: Driver | undefined, { volumes, grounds, directory }: Run): Promise<string[]> {
   if (driver === undefined) return [];
   await Promise.all(volumes.map(async (one) => one.unwind(driver)));
-  const images = async () => {
-    const names = [
-      await cluster.rbd(['ls', cluster.rbdPool]),
-      await cluster.rbd(['trash', 'ls', '--all', cluster.rbdPool]),
-    ]
-      .join('\n')
-      .split('\n');
-    return names.filter((line) => volumes.some((one) => line.includes(one.id.split(':').at(-1) ?? '')));
-  };
-  const end = Date.now() + purgeMs;
-  let left = await images();
-  while (left.length > 0 && Date.now() < end) {
-    await sleep(500);
-    left = await images();
+  const end = Date.now() + purgedWithinMs;
+  let left: string[] = [];
+  do {
+    if (left.length > 0) await sleep(500);
+    left = [];
+    for (const [ground, ours] of grounds) left.push(...(await ground.remains(ours.map((one) => one.name))));
+  } while (left.length > 0 && Date.now() < end);
+  for (const [ground, ours] of grounds) {
+    left.push(...(await ground.problems()));
+    for (const one of ours) if (((await ground.servers?.(one.id)) ?? 0) > 0) left.push(`a daemon of ${one.id}`);
   }
-  const table = (await readFile('/proc/self/mountinfo', 'utf8'))
-    .split('\n')
-    .filter((line) => line.includes(`${directory}/`));
-  return [...left.map((line) => `image in the pool: ${line}`), ...table.map((line) => `mount: ${line}`)];
-}
-
-interface Outcome {
-  readonly kills: number;
-  readonly problems: readonly string[];
-  readonly leaks: readonly string[];
-  readonly struck: ReadonlyMap<string, number>;
-  readonly seconds: number;
-  readonly directory: string;
-  readonly seed: number;
-}
-
-async function report({ kills, problems, leaks, struck, seconds, directory, seed }: Outcome): Promise<number> {
-  for (const problem of problems) console.log(`  FAILED: ${problem}`);
-  for (const leak of leaks) console.log(`  LEAKED: ${leak}`);
-  console.log(
-    `struck in the middle of: ${[...struck].map(([operation, count]) => `${operation} ${count}`).join(', ')}`,
-  );
-  console.log(
-    `kills: ${kills}, wrong answers: ${problems.length}, leaks: ${leaks.length}, seed ${seed}, ${seconds.toFixed(0)} s`,
-  );
-  const failed = problems.length + leaks.length;
-  await writeRows('crash', [
-    {
-      stage: 'kill -9',
-      passed: failed === 0 ? kills : Math.max(0, kills - problems.length),
-      failed,
-      skipped: 0,
-      seconds,
-    },
-  ]);
-  if (failed === 0) await rm(directory, { recursive: true, force: true });
-  else console.log(`  the driver's log is kept: ${join(directory, 'driver', 'driver.log')}`);
-  return failed === 0 ? 0 : 1;
+  const table = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
+  return [...left, ...table.filter((line) => line.includes(`${directory}/`)).map((line) => `mount: ${line}`)];
 }

@@ -6,12 +6,12 @@ import { call, type Driver } from '../harness/driver.js';
 import {
   createRequest,
   deleteRequest,
-  mountCapability,
   publishRequest,
   stageRequest,
   unpublishRequest,
   unstageRequest,
 } from '../harness/requests.js';
+import type { VolumeKind } from './ground.js';
 import type { Random } from './random.js';
 
 export type State = 'absent' | 'created' | 'staged' | 'published';
@@ -28,11 +28,9 @@ const next: Readonly<Record<State, readonly (readonly [Operation, State])[]>> = 
   absent: [['CreateVolume', 'created']],
   created: [
     ['NodeStageVolume', 'staged'],
-    ['NodeStageVolume', 'staged'],
     ['DeleteVolume', 'absent'],
   ],
   staged: [
-    ['NodePublishVolume', 'published'],
     ['NodePublishVolume', 'published'],
     ['NodeUnstageVolume', 'created'],
   ],
@@ -58,16 +56,15 @@ export class VolumeLife {
   #marker: string | undefined;
   #generation = 0;
   #readOnly = false;
+  readonly #kind: VolumeKind;
   readonly #id: string;
-  readonly #parameters: Readonly<Record<string, string>>;
   readonly #staging: string;
   readonly #target: string;
 
-  /** @param id what CreateVolume must answer, now and ever after: it follows from the name alone. */
-  constructor(name: string, id: string, pool: string, directory: string) {
+  constructor(name: string, kind: VolumeKind, directory: string) {
     this.name = name;
-    this.#id = id;
-    this.#parameters = { pool };
+    this.#kind = kind;
+    this.#id = kind.idOf(name);
     this.#staging = join(directory, `${name}-staging`);
     this.#target = join(directory, `${name}-target`);
   }
@@ -82,6 +79,20 @@ export class VolumeLife {
 
   get id(): string {
     return this.#id;
+  }
+
+  get kind(): string {
+    return this.#kind.name;
+  }
+
+  /** The image or directory. */
+  get object(): string {
+    return this.#kind.objectOf(this.name);
+  }
+
+  /** What is chosen next, for messages. */
+  get pending(): Operation | undefined {
+    return this.#pending?.[0];
   }
 
   choose(random: Random): Operation {
@@ -121,7 +132,7 @@ export class VolumeLife {
         return;
       } catch (error) {
         const { code, details } = error as { code?: number; details?: string };
-        const again = code !== undefined && (mayBeRepeated.has(code) || isLeftWatch(operation, code));
+        const again = code !== undefined && (mayBeRepeated.has(code) || this.#isLeftWatch(operation, code));
         if (!again || attempt === retries) {
           throw new Error(`${operation} of ${this.name} gave ${String(code)}: ${details ?? String(error)}`, {
             cause: error,
@@ -133,11 +144,11 @@ export class VolumeLife {
   }
 
   async #call(driver: Driver, operation: Operation): Promise<void> {
-    const capability = mountCapability('SINGLE_NODE_MULTI_WRITER');
+    const { capability, parameters } = this.#kind;
     switch (operation) {
       case 'CreateVolume': {
         const request = createRequest(this.name, {
-          parameters: this.#parameters,
+          parameters,
           requiredBytes: 64n << 20n,
           capabilities: [capability],
         });
@@ -180,6 +191,7 @@ export class VolumeLife {
     if (this.#marker === undefined) {
       this.#marker = `${this.name} generation ${++this.#generation}`;
       await writeFile(file, this.#marker, { flush: true });
+      await this.#kind.furnish?.(this.#target);
       return;
     }
     const read = await readFile(file, 'utf8').catch((error: unknown) => String(error));
@@ -194,9 +206,9 @@ export class VolumeLife {
       throw new Error(`${this.name} is published ${writable ? 'for writing' : 'read-only'}, not as asked`);
     }
   }
-}
 
-/** A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile. */
-function isLeftWatch(operation: Operation, code: number): boolean {
-  return code === (status.FAILED_PRECONDITION as number) && operation === 'DeleteVolume';
+  /** A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile. */
+  #isLeftWatch(operation: Operation, code: number): boolean {
+    return this.#kind.hasWatchers && code === (status.FAILED_PRECONDITION as number) && operation === 'DeleteVolume';
+  }
 }

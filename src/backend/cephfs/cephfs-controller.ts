@@ -162,7 +162,10 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     for (const cluster of this.#fileSystems.clusters.all()) {
       const connection = await this.#fileSystems.connect(ctx, cluster.id);
       for (const { name } of await connection.fileSystems(ctx)) {
-        this.#purger.meet({ clusterId: cluster.id, fsName: name, groupPath: cluster.cephfs.groupPath }, undefined);
+        const place = { clusterId: cluster.id, fsName: name, groupPath: cluster.cephfs.groupPath };
+        this.#purger.meet(place, undefined);
+        // At once, the purger's look comes later: mounting ends the session of a predecessor that was killed, for which others wait.
+        void this.#fileSystems.open(ctx, { ...place, path: place.groupPath }, undefined).catch(() => undefined);
       }
     }
   }

@@ -24,6 +24,9 @@ const groupMode = 0o755;
 /** ceph-fuse before Ceph 17 counts a quota's size in blocks of 4 MiB: a multiple is what df then shows exactly. */
 const quotaUnitBytes = 4n << 20n;
 
+/** Answers upon which an orchestrator doesn't repeat its request. */
+const finalCodes = ['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT'] as const;
+
 interface Request {
   readonly input: CreateVolumeInput;
   readonly id: CephfsVolumeId;
@@ -59,16 +62,46 @@ async function create(ctx: CallContext, fileSystems: FileSystems, request: Reque
   const opened = await openFor(ctx, fileSystems, request);
   if (request.parameters.pool !== undefined) await refuseForeignPool(ctx, opened, request, request.parameters.pool);
   if (!(await makeDirectory(ctx, opened.fs, request))) return adopt(ctx, opened.fs, request);
-  return claim(ctx, opened.fs, request);
+  try {
+    return await claim(ctx, opened.fs, request);
+  } catch (error) {
+    // After any other error the orchestrator comes again, and the directory is completed.
+    if (finalCodes.some((code) => isDriverError(error, code))) await discard(ctx, opened.fs, request);
+    throw error;
+  }
 }
 
+/** Takes back the directory that has just been made: the orchestrator forgets a volume that was refused. */
+async function discard(ctx: CallContext, fs: CephFileSystem, { id }: Request): Promise<void> {
+  try {
+    const [entries, quota] = await Promise.all([
+      fs.list(ctx, id.path),
+      fs.attributes(ctx, id.path, [maxBytesAttribute]),
+    ]);
+    // With a quota it is somebody's: another controller that may more has completed it.
+    if (entries.length === 0 && quota.size === 0) await fs.removeTree(ctx, id.path, { concurrency: 1 });
+  } catch (error) {
+    ctx.log.warn({ err: error, path: id.path }, 'a directory that could not become a volume could not be removed');
+  }
+}
+
+/** At the group, or above it where it is still to be made: the volume's own directory isn't there yet. */
 async function openFor(ctx: CallContext, fileSystems: FileSystems, request: Request): Promise<OpenedFileSystem> {
   const { id, input } = request;
+  const group = { ...id, path: parentOf(id.path) };
   try {
-    return await fileSystems.open(ctx, id, input.credentials);
+    return await fileSystems.open(ctx, group, input.credentials);
   } catch (error) {
-    if (!isDriverError(error, 'NOT_FOUND')) throw error;
-    throw new DriverError('INVALID_ARGUMENT', `${error.message}; correct fsName in the StorageClass`, { cause: error });
+    const isMissing = isDriverError(error, 'NOT_FOUND');
+    if (!isMissing && !isDriverError(error, 'PERMISSION_DENIED')) throw error;
+    const connection = await fileSystems.connect(ctx, id.clusterId, input.credentials);
+    if (isMissing && !(await connection.fileSystems(ctx)).some(({ name }) => name === id.fsName))
+      throw new DriverError('INVALID_ARGUMENT', error.message, { cause: error });
+    throw new DriverError(
+      'PERMISSION_DENIED',
+      `${error.message}; it needs mds 'allow rwp path=${group.path}', and that directory must be there: if it isn't, it has to be made once by a user who may (ceph fs subvolumegroup create, or mkdir)`,
+      { cause: error },
+    );
   }
 }
 
@@ -120,15 +153,17 @@ async function claim(ctx: CallContext, fs: CephFileSystem, request: Request): Pr
   return volumeOf(request, request.sizeBytes);
 }
 
+/** The size comes last: a directory that has one is whole. */
 async function setLayoutAndQuota(ctx: CallContext, fs: CephFileSystem, request: Request): Promise<void> {
   const { id, parameters, sizeBytes } = request;
   const attributes = new Map([
-    [maxBytesAttribute, sizeBytes.toString()],
     ...(parameters.maxFiles === undefined ? [] : [[maxFilesAttribute, parameters.maxFiles.toString()] as const]),
     ...(parameters.pool === undefined ? [] : [[poolAttribute, parameters.pool] as const]),
     ...(parameters.namespaceIsolated ? [[poolNamespaceAttribute, isolationNamespace(id)] as const] : []),
+    [maxBytesAttribute, sizeBytes.toString()],
   ]);
-  await Promise.all([...attributes].map(async ([name, value]) => fs.setAttribute(ctx, id.path, name, value)));
+  // One after the other: the MDS makes two at once on one directory wait for each other.
+  for (const [name, value] of attributes) await fs.setAttribute(ctx, id.path, name, value);
 }
 
 /** The name that Ceph's volumes module gives the RADOS namespace of an isolated subvolume. */
@@ -151,13 +186,13 @@ async function adopt(ctx: CallContext, fs: CephFileSystem, request: Request): Pr
   const record = parseRecord(text, recordPlace(id.path));
   const difference = firstDifference(record.parameters, request.record.parameters);
   if (difference !== undefined) throw conflict(request, difference);
-  const sizeBytes =
-    sizeOf(found.get(maxBytesAttribute)) ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
+  const quotaBytes = sizeOf(found.get(maxBytesAttribute));
+  const sizeBytes = quotaBytes ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
   if (sizeBytes !== undefined && !sizeFits(sizeBytes, input.capacity)) {
     throw conflict(request, `it has ${sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
   // The create that wrote the record was cut off before the quota, or is about to write it: the same values once more do no harm.
-  if (!found.has(maxBytesAttribute))
+  if (quotaBytes === undefined)
     await setLayoutAndQuota(ctx, fs, { ...request, sizeBytes: sizeBytes ?? request.sizeBytes });
   return volumeOf(request, sizeBytes ?? request.sizeBytes);
 }

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
-import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import { DriverError } from '../../domain/errors.js';
+import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
+import { looksDerived } from '../object-name.js';
 import { isWithin, parentOf, trashName, trashPath } from './volume-paths.js';
 
 const hiddenMode = 0o700;
@@ -17,6 +19,8 @@ export async function hideDirectory(
   id: CephfsVolumeId,
   groupPath: string,
 ): Promise<string | undefined> {
+  // What CreateVolume has made is a directory; an id that somebody has written may name anything.
+  if (!looksDerived(id.path)) await refuseFile(ctx, fs, id);
   const [first, second] = trashHomes(fs, id, groupPath);
   try {
     return (await moveInto(ctx, fs, id.path, first)) ? first : undefined;
@@ -25,6 +29,16 @@ export async function hideDirectory(
     if (second === undefined || !isCephError(error, errno.EXDEV)) throw error;
     return (await moveInto(ctx, fs, id.path, second)) ? second : undefined;
   }
+}
+
+/** @throws DriverError FAILED_PRECONDITION also for a symbolic link: a volume is a directory itself. */
+async function refuseFile(ctx: CallContext, fs: CephFileSystem, id: CephfsVolumeId): Promise<void> {
+  const found = await ifPresent(fs.status(ctx, id.path));
+  if (found === undefined || found.isDirectory) return;
+  throw new DriverError(
+    'FAILED_PRECONDITION',
+    `volume ${formatVolumeId(id)} can't be deleted: ${id.path} of file system "${id.fsName}" is no directory; correct the volume id in the PersistentVolume`,
+  );
 }
 
 /** The group's trash is purged after a restart too; a directory that can't get there gets one beside it. */

@@ -46,7 +46,7 @@ export class FileSystems {
     return { cluster, connection, fs: await connection.fileSystem(ctx, id.fsName, roots) };
   }
 
-  async connect(ctx: CallContext, clusterId: string): Promise<CephConnection> {
-    return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId)));
+  async connect(ctx: CallContext, clusterId: string, credentials?: Credentials): Promise<CephConnection> {
+    return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId), credentials));
   }
 }
