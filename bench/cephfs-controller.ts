@@ -52,11 +52,6 @@ export async function benchDeleteFull(
   progress(`${subject.name} DeleteVolume of a full volume`);
   const ours = await measure(fullVolumes, 1, async (i) => volumes.delete(`full-${i}`));
   const floor = await measure(fullVolumes, 1, async (i) => raw.hide(`empty-${i}`));
-    console.log(
-      ours.samplesMs.map((x) => x.toFixed(1)).join(' '),
-      '|',
-      floor.samplesMs.map((x) => x.toFixed(1)).join(' '),
-    );
   progress(`${subject.name}: emptying the trash`);
   await raw.emptyTrash();
   return {

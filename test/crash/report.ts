@@ -9,8 +9,8 @@ export interface Outcome {
   readonly leaks: string[];
   /** How often the driver was killed during which operation. */
   readonly struck: Map<string, number>;
-  /** From the first repetition after a kill to the answer. */
-  slowest: { readonly operation: string; readonly ms: number };
+  /** By kind of volume; from the first repetition after a kill to the answer. */
+  readonly slowest: Map<string, { readonly operation: string; readonly ms: number }>;
   readonly directory: string;
   readonly seed: number;
 }
@@ -22,7 +22,8 @@ export async function report(outcome: Outcome, seconds: number): Promise<number>
   for (const leak of leaks) console.log(`  LEAKED: ${leak}`);
   const counts = [...struck].sort(([a], [b]) => (a < b ? -1 : 1)).map(([operation, count]) => `${operation} ${count}`);
   console.log(`struck in the middle of: ${counts.join(', ')}`);
-  console.log(`slowest answer after a kill: ${slowest.operation}, ${(slowest.ms / 1000).toFixed(1)} s`);
+  const slow = [...slowest].map(([kind, { operation, ms }]) => `${kind} ${operation} ${(ms / 1000).toFixed(1)} s`);
+  console.log(`slowest answers after a kill: ${slow.join(', ')}`);
   console.log(
     `kills: ${kills}, wrong answers: ${problems.length}, leaks: ${leaks.length}, seed ${seed}, ${seconds.toFixed(0)} s`,
   );

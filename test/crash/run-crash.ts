@@ -93,7 +93,7 @@ async function prepare(cluster: TestCluster, kills: number, seed: number): Promi
       problems: [],
       leaks: [],
       struck: new Map(),
-      slowest: { operation: 'none', ms: 0 },
+      slowest: new Map(),
       directory,
       seed,
     },
@@ -115,11 +115,11 @@ async function round(driver: Driver, { volumes, random, outcome, kills, ...rest 
   const restarted = await start(rest);
   await Promise.all(
     volumes.map(async (one) => {
-      const operation = `${one.kind} ${one.pending ?? ''}`;
+      const operation = one.pending ?? '';
       const startMs = performance.now();
       await one.repeat(restarted);
       const ms = performance.now() - startMs;
-      if (ms > outcome.slowest.ms) outcome.slowest = { operation, ms };
+      if (ms > (outcome.slowest.get(one.kind)?.ms ?? 0)) outcome.slowest.set(one.kind, { operation, ms });
     }),
   );
   return restarted;
