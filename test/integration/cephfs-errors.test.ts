@@ -93,12 +93,6 @@ const refused: readonly (readonly [string, Parameters<Rpc['create']>[1], string,
     'INVALID_ARGUMENT',
     ['volumeMode Filesystem', 'no block device'],
   ],
-  [
-    'fsType ext4',
-    { ...asDirectory, capabilities: [mountCapability('MULTI_NODE_MULTI_WRITER', 'ext4')] },
-    'INVALID_ARGUMENT',
-    ['"ext4"', 'csi.storage.k8s.io/fstype'],
-  ],
   ['too large a size', { ...asDirectory, requiredBytes: 1n << 60n }, 'OUT_OF_RANGE', ['8 PiB']],
 ];
 
