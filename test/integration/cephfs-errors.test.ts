@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
 import t from 'tap';
-import { blockCapability, mountCapability } from '../harness/requests.js';
+import { blockCapability } from '../harness/requests.js';
 import { clusterYaml } from '../harness/driver.js';
 import { asDirectory, asShared, groupYaml, openGroup, pathOf } from './group.js';
 import { refusal, Rpc } from './rpc.js';
