@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
 import t from 'tap';
-import { blockCapability, mountCapability } from '../harness/requests.js';
+import { blockCapability } from '../harness/requests.js';
 import { clusterYaml } from '../harness/driver.js';
 import { asDirectory, asShared, groupYaml, openGroup, pathOf } from './group.js';
 import { refusal, Rpc } from './rpc.js';
@@ -92,12 +92,6 @@ const refused: readonly (readonly [string, Parameters<Rpc['create']>[1], string,
     { ...asDirectory, capabilities: [blockCapability()] },
     'INVALID_ARGUMENT',
     ['volumeMode Filesystem', 'no block device'],
-  ],
-  [
-    'fsType ext4',
-    { ...asDirectory, capabilities: [mountCapability('MULTI_NODE_MULTI_WRITER', 'ext4')] },
-    'INVALID_ARGUMENT',
-    ['"ext4"', 'csi.storage.k8s.io/fstype'],
   ],
   ['too large a size', { ...asDirectory, requiredBytes: 1n << 60n }, 'OUT_OF_RANGE', ['8 PiB']],
 ];
