@@ -8,7 +8,8 @@ const usualBytes = 1024;
 const mostBytes = 1 << 20;
 const kept = ['user.', 'security.', 'trusted.', 'system.posix_acl_'];
 const ownPrefix = 'trusted.cuttle.';
-const quotas = ['ceph.quota.max_bytes', 'ceph.quota.max_files'];
+/** `max_bytes=N max_files=N`, 0 = none, in one round trip. */
+const quotas = 'ceph.quota';
 const inheritable = 'system.posix_acl_default';
 
 /** Copies the attributes that workloads and administrators set. */
@@ -27,9 +28,9 @@ export async function mirrorAttributes(calls: TreeCalls, place: Place, from: Poi
 
 /** A directory's own quotas. Their like for the top is the volume's size, and its owner's business. */
 export async function copyQuotas(calls: TreeCalls, place: Place, from: Pointer, to: Pointer): Promise<void> {
-  for (const name of quotas) {
-    const value = await read(calls, place, name, from);
-    if (value !== undefined && value.toString('latin1') !== '0') await write(calls, place, name, value, to);
+  const text = (await read(calls, place, quotas, from))?.toString('latin1') ?? '';
+  for (const [, name = '', value = ''] of text.matchAll(/(max_bytes|max_files)=(\d+)/g)) {
+    if (value !== '0') await write(calls, place, `${quotas}.${name}`, Buffer.from(value), to);
   }
 }
 

@@ -1,3 +1,4 @@
+import { errno } from './ceph-error.js';
 import type { CephFsMount } from './cephfs-mount.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxBytes, statxWant } from './native/libcephfs.js';
@@ -33,31 +34,34 @@ export interface FoundEntry {
   readonly status: Buffer;
 }
 
+/** Opens a directory for readEntry(), past its `.` and `..`, whose status would cost a round trip each. Runs inside a job. */
+export async function openEntries(mount: CephFsMount, inode: Pointer, doing: string): Promise<Pointer> {
+  const opened: PointerOut = [null];
+  mount.check(await libcephfs().openInode(mount.handle, inode, opened, mount.permissions), doing);
+  const directory = written(opened);
+  for (let dots = 0; dots < 2; dots++) {
+    const entry = await readEntry(mount, directory, doing, 0);
+    if (entry !== undefined) await libcephfs().putInode(mount.handle, entry.inode);
+    if (entry !== undefined && isDots(entry.name)) continue;
+    await libcephfs().closeDirectory(mount.handle, directory);
+    mount.check(-errno.EIO, doing); // libcephfs lists them first, always
+  }
+  return directory;
+}
+
 /** The next entry with its status, which a look-up would ask the MDS for once more; undefined at the end. Runs inside a job. */
 export async function readEntry(
   mount: CephFsMount,
   directory: Pointer,
   doing: string,
+  want: number = statxWant.basic,
 ): Promise<FoundEntry | undefined> {
   const record = Buffer.alloc(direntBytes);
-  for (;;) {
-    const status = Buffer.alloc(statxBytes);
-    const out: PointerOut = [null];
-    const returned = await libcephfs().readDirectoryPlus(
-      mount.handle,
-      directory,
-      record,
-      status,
-      statxWant.basic,
-      noFollow,
-      out,
-    );
-    if (mount.check(returned, doing) === 0) return undefined;
-    const name = nameAt(record, 0);
-    const inode = written(out);
-    if (!isDots(name)) return { name, inode, status };
-    await libcephfs().putInode(mount.handle, inode);
-  }
+  const status = Buffer.alloc(statxBytes);
+  const out: PointerOut = [null];
+  const returned = await libcephfs().readDirectoryPlus(mount.handle, directory, record, status, want, noFollow, out);
+  if (mount.check(returned, doing) === 0) return undefined;
+  return { name: nameAt(record, 0), inode: written(out), status };
 }
 
 function parse(records: Buffer): RawEntry[] {

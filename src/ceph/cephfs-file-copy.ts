@@ -104,12 +104,13 @@ export class FileCopy {
     const sizeBytes = sizeOf(source.status);
     try {
       const end = sizeBytes === 0 ? 0 : await this.#copyData(place, source, file);
-      if (end < sizeBytes) await this.#setSize(place, to, source.status);
+      if (end < sizeBytes) await setStatusOf(this.#calls, place, { wanted: source.status, mask: setStatus.size }, to);
       await copyAttributes(this.#calls, place, source.inode, to);
-      await setStatusLike(this.#calls, place, source.status, to);
     } finally {
       await this.#calls.close(file);
     }
+    await setStatusLike(this.#calls, place, source.status, to);
+    await setTimeAlone(this.#calls, place, source.status, to);
   }
 
   async #copyData(place: Place, source: Found, to: Pointer): Promise<number> {
@@ -133,14 +134,6 @@ export class FileCopy {
     if (!isWhole(source.status, status)) throw this.#calls.changed(place, 'has changed');
   }
 
-  async #setSize(place: Place, inode: Pointer, wanted: Buffer): Promise<void> {
-    const status = Buffer.from(wanted);
-    const { handle, permissions } = this.#calls.mount;
-    await this.#calls.must(place, async () =>
-      libcephfs().setStatusOf(handle, inode, status, setStatus.size, permissions),
-    );
-  }
-
   /** Of another kind than the source: it isn't from an earlier copy of this source. */
   async #remove(place: Place, parent: Pointer, there: Found): Promise<void> {
     if (isDirectory(there.status)) this.#calls.check(place, -errno.EISDIR);
@@ -157,12 +150,29 @@ export class FileCopy {
   }
 }
 
-/** Owner, mode and times, in this order within the one call. */
+/** Owner, mode and times. */
 export async function setStatusLike(calls: TreeCalls, place: Place, wanted: Buffer, inode: Pointer): Promise<void> {
-  const status = Buffer.from(wanted); // the call writes into it
-  const { handle, permissions } = calls.mount;
   const mask = setStatus.uid | setStatus.gid | setStatus.mode | setStatus.atime | setStatus.mtime;
-  await calls.must(place, async () => libcephfs().setStatusOf(handle, inode, status, mask, permissions));
+  await setStatusOf(calls, place, { wanted, mask }, inode);
+}
+
+/**
+ * The mtime of a closed file once more: alone, it stays in the library, whose flush then tells the MDS too that nobody writes any
+ * more. Without that, the MDS would take the file for half written when this process dies, and set its mtime to what the OSDs say.
+ */
+export async function setTimeAlone(calls: TreeCalls, place: Place, wanted: Buffer, inode: Pointer): Promise<void> {
+  await setStatusOf(calls, place, { wanted, mask: setStatus.mtime }, inode);
+}
+
+async function setStatusOf(
+  calls: TreeCalls,
+  place: Place,
+  change: { wanted: Buffer; mask: number },
+  inode: Pointer,
+): Promise<void> {
+  const status = Buffer.from(change.wanted); // the call writes into it
+  const { handle, permissions } = calls.mount;
+  await calls.must(place, async () => libcephfs().setStatusOf(handle, inode, status, change.mask, permissions));
 }
 
 /** All that is set last, with the size. */

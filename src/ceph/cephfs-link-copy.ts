@@ -1,6 +1,6 @@
 import { errno } from './ceph-error.js';
 import { zeroTerminated } from './cephfs-directory.js';
-import type { FileCopy } from './cephfs-file-copy.js';
+import { type FileCopy, setTimeAlone } from './cephfs-file-copy.js';
 import type { Found, Place, TreeCalls } from './cephfs-tree-calls.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
@@ -98,9 +98,11 @@ export class LinkCopy {
     const name = zeroTerminated(place.name);
     const { handle, permissions } = this.#calls.mount;
     const directory = await this.#directory;
+    // What comes after a link was made can undo setTimeAlone(): again, then, when the links are in the MDS's journal.
+    await this.#calls.must(place, async () => libcephfs().syncAll(handle));
     for (let passes = 1; ; passes++) {
       await this.#calls.eachBatch(place, directory, async (batch) => {
-        await settled(batch.map(async (entry) => this.#calls.remove({ parent: place, name: entry.name }, directory)));
+        await settled(batch.map(async (entry) => this.#forget({ parent: place, name: entry.name }, entry, directory)));
       });
       const returned = await this.#calls.call(async () =>
         libcephfs().removeDirectoryIn(handle, this.#target, name, permissions),
@@ -110,6 +112,11 @@ export class LinkCopy {
       this.#calls.check(place, returned);
       return;
     }
+  }
+
+  async #forget(place: Place, known: Found, directory: Pointer): Promise<void> {
+    await setTimeAlone(this.#calls, place, known.status, known.inode);
+    await this.#calls.remove(place, directory);
   }
 
   async giveBack(): Promise<void> {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import pLimit from 'p-limit';
 import { CephError, errno } from './ceph-error.js';
-import { type FoundEntry, readEntry, zeroTerminated } from './cephfs-directory.js';
+import { type FoundEntry, openEntries, readEntry, zeroTerminated } from './cephfs-directory.js';
 import type { CephFsMount } from './cephfs-mount.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
@@ -140,10 +140,7 @@ export class TreeCalls {
 
   /** Reads a directory; what the work gets is given back after it. */
   async eachBatch(place: Place, directory: Pointer, work: (batch: readonly FoundEntry[]) => Promise<void>) {
-    const { handle, permissions } = this.mount;
-    const opened: PointerOut = [null];
-    await this.must(place, async () => libcephfs().openInode(handle, directory, opened, permissions));
-    const reading = written(opened);
+    const reading = await this.call(async () => openEntries(this.mount, directory, this.#doing(place)));
     try {
       for (let isLast = false; !isLast;) {
         const batch: FoundEntry[] = [];
@@ -155,7 +152,7 @@ export class TreeCalls {
         }
       }
     } finally {
-      await libcephfs().closeDirectory(handle, reading);
+      await libcephfs().closeDirectory(this.mount.handle, reading);
     }
   }
 
