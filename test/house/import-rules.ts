@@ -74,7 +74,12 @@ const RULES: Readonly<Record<string, RoomRule>> = {
   'mount-utils-ts': { rooms: {}, packages: NO_PACKAGES, builtins: true },
 };
 
-const CEPH_CONTRACT = ['src/ceph/client.ts', 'src/ceph/clusters.ts', 'src/ceph/ceph-error.ts'];
+const CEPH_CONTRACT = [
+  'src/ceph/client.ts',
+  'src/ceph/file-system.ts',
+  'src/ceph/clusters.ts',
+  'src/ceph/ceph-error.ts',
+];
 const MOUNT_UTILS = 'packages/mount-utils-ts/src/';
 // Programs are run in one place, so that locale, time limits and secrets are decided once.
 const RUNS_PROGRAMS = ['platform'];

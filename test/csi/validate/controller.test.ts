@@ -8,7 +8,13 @@ import {
   readValidate,
 } from '../../../src/csi/validate/controller.js';
 import { makeCephxKey } from '../../domain/make-cephx-key.js';
-import { blockCapability, createRequest, deleteRequest, mountCapability } from '../../harness/requests.js';
+import {
+  blockCapability,
+  type CreateOptions,
+  createRequest,
+  deleteRequest,
+  mountCapability,
+} from '../../harness/requests.js';
 
 const refused = (message: RegExp) => ({ code: 'INVALID_ARGUMENT', message });
 const secrets = { userID: 'kube', userKey: makeCephxKey() };
@@ -27,6 +33,7 @@ t.test('CreateVolume is read whole, sizes beyond 2^53 exactly', (t) => {
     capacity: { requiredBytes: 9007199254740993n, limitBytes: 9007199254740995n },
     capabilities: [{ mode: 'SINGLE_NODE_WRITER', access: { type: 'mount', fsType: 'ext4', mountFlags: [] } }],
     parameters: { pool: 'ssd' },
+    source: undefined,
   });
   t.equal(credentials?.user, 'kube');
   t.end();
@@ -44,14 +51,24 @@ t.test('CreateVolume refuses what is missing and what the driver does not advert
   const tooMuch = createRequest('a', { parameters: { a: 'x'.repeat(4096) } });
   t.throws(() => readCreateVolume(tooMuch), refused(/^parameters holds 4097 bytes/));
   const source = createRequest('a');
-  source.volume_content_source = new csi.v1.VolumeContentSource({
-    snapshot: new csi.v1.VolumeContentSource.SnapshotSource({ snapshot_id: 's' }),
-  });
-  t.throws(() => readCreateVolume(source), refused(/^volume_content_source is set: .*does not advertise/));
+  source.volume_content_source = new csi.v1.VolumeContentSource();
+  t.throws(() => readCreateVolume(source), refused(/^volume_content_source names neither/));
   const mutable = createRequest('a');
   mutable.mutable_parameters = new Map([['qos', 'gold']]);
   t.throws(() => readCreateVolume(mutable), refused(/^mutable_parameters is set.*VolumeAttributesClass/));
   t.throws(() => readCreateVolume(createRequest('a', { secrets: { userID: 'x' } })), refused(/userKey/));
+  t.end();
+});
+
+t.test('what a volume is made of is read from the ids, and one that names nothing is NOT_FOUND', (t) => {
+  const id = { backend: 'rbd', clusterId: 'default', pool: 'rbd', namespace: '', image: 'a' } as const;
+  const of = (source: NonNullable<CreateOptions['source']>) => readCreateVolume(createRequest('b', { source })).source;
+  t.strictSame(of({ snapshot: 'rbd:default:rbd::a@s' }), { snapshot: { source: id, name: 's' } });
+  t.strictSame(of({ volume: 'rbd:default:rbd::a' }), { volume: id });
+  for (const source of [{ snapshot: 'rbd:default:rbd::a' }, { snapshot: 'x@y' }, { volume: 'x' }] as const)
+    t.throws(() => of(source), { code: 'NOT_FOUND' }, JSON.stringify(source));
+  for (const source of [{ snapshot: '' }, { volume: '' }] as const)
+    t.throws(() => of(source), refused(/_id is empty/), JSON.stringify(source));
   t.end();
 });
 
