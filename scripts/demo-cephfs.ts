@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { mountCapability } from '../test/harness/requests.js';
+import { showRestore } from './demo-restore.js';
 import { type DemoContext, DemoVolume, inMib, mib, type Secrets } from './demo-volume.js';
 
 const quotaBytes = 64n * mib;
@@ -19,7 +20,8 @@ export async function showCephfs(context: DemoContext): Promise<void> {
   const capability = mountCapability('MULTI_NODE_MULTI_WRITER', '');
   const secrets = await steps.run('make a Ceph user for CephFS', async () => cephfsUser(context));
   const create = { parameters: { backend: 'cephfs' }, requiredBytes: quotaBytes, capabilities: [capability] };
-  const volume = new DemoVolume(context, { name: 'demo-shared', secrets, create, node: { capability } });
+  const options = { name: 'demo-shared', secrets, create, node: { capability } };
+  const volume = new DemoVolume(context, options);
   await steps.run(
     `CreateVolume: a directory of ${inMib(quotaBytes)}`,
     async () => volume.create(),
@@ -41,12 +43,12 @@ export async function showCephfs(context: DemoContext): Promise<void> {
     (line) => line,
   );
   await fillAndGrow(context, volume);
-  await steps.run('unpublish both, unstage', async () => {
+  await steps.run('unpublish both, publish to a third', async () => {
     await volume.unpublish('pod-a');
     await volume.unpublish('pod-b');
-    await volume.unstage();
+    await volume.publish();
   });
-  await steps.run('DeleteVolume: one rename, purged later', async () => volume.delete());
+  await showRestore(context, volume, options, 2n * grownBytes);
 }
 
 async function cephfsUser({ cluster }: DemoContext): Promise<Secrets> {

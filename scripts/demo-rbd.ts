@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blockCapability, mountCapability } from '../test/harness/requests.js';
+import { showRestore } from './demo-restore.js';
 import { type DemoContext, DemoVolume, gib, mib, type Secrets } from './demo-volume.js';
 
 const parameters = { pool: 'rbd' };
@@ -17,10 +18,11 @@ export async function showRbd(context: DemoContext): Promise<void> {
   await blockVolume(context, secrets);
 }
 
-/** Create, stage (formats a blank image), publish, write; everything away, grown, and back again: the data is there. */
+/** Create, stage (formats a blank image), publish, write; everything away, grown, and back again: the data is there, and so it is in what a snapshot gives. */
 async function fileSystemVolume(context: DemoContext, secrets: Secrets): Promise<void> {
   const { steps } = context;
-  const volume = new DemoVolume(context, { name: 'demo-volume', secrets, create: { parameters } });
+  const options = { name: 'demo-volume', secrets, create: { parameters } };
+  const volume = new DemoVolume(context, options);
   const id = await steps.run(
     'CreateVolume: an RBD image of 1 GiB',
     async () => volume.create(),
@@ -60,10 +62,7 @@ async function fileSystemVolume(context: DemoContext, secrets: Secrets): Promise
     },
     () => 'the same',
   );
-  await steps.run('unpublish, unstage, DeleteVolume', async () => {
-    await volume.detach();
-    await volume.delete();
-  });
+  await showRestore(context, volume, options, 3n * gib);
 }
 
 /** xfs, for its growth needs no right beyond the mount; ext4 wants CAP_SYS_RESOURCE, which a container's root may lack. */

@@ -88,6 +88,15 @@ export class DemoVolume {
     await this.#rpc.expandNode(this.#id, this.target(), sizeBytes);
   }
 
+  /** @returns the snapshot's id. */
+  async snapshot(name: string): Promise<string> {
+    return (await this.#rpc.snapshot(name, this.#id, this.#options.secrets)).id;
+  }
+
+  async deleteSnapshot(id: string): Promise<void> {
+    await this.#rpc.deleteSnapshot(id, this.#options.secrets);
+  }
+
   /** NodeGetVolumeStats, in words. */
   async usage(): Promise<string> {
     const bytes = (await this.#rpc.stats(this.#id, this.target())).find(({ unit }) => unit === 'BYTES');

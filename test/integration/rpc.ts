@@ -105,8 +105,12 @@ export class Rpc {
     await this.#ask((driver, meta, opts, done) => driver.node.NodeExpandVolume(request, meta, opts, done));
   }
 
-  async snapshot(name: string, volumeId: string): Promise<Snapshot> {
-    const request = new csi.v1.CreateSnapshotRequest({ name, source_volume_id: volumeId });
+  async snapshot(name: string, volumeId: string, secrets: Readonly<Record<string, string>> = {}): Promise<Snapshot> {
+    const request = new csi.v1.CreateSnapshotRequest({
+      name,
+      source_volume_id: volumeId,
+      secrets: new Map(Object.entries(secrets)),
+    });
     const reply = await this.#ask<csi.v1.CreateSnapshotResponse>((driver, meta, opts, done) =>
       driver.controller.CreateSnapshot(request, meta, opts, done),
     );
@@ -121,8 +125,11 @@ export class Rpc {
     return snapshotOf(reply.snapshot);
   }
 
-  async deleteSnapshot(snapshotId: string): Promise<void> {
-    const request = new csi.v1.DeleteSnapshotRequest({ snapshot_id: snapshotId });
+  async deleteSnapshot(snapshotId: string, secrets: Readonly<Record<string, string>> = {}): Promise<void> {
+    const request = new csi.v1.DeleteSnapshotRequest({
+      snapshot_id: snapshotId,
+      secrets: new Map(Object.entries(secrets)),
+    });
     await this.#ask((driver, meta, opts, done) => driver.controller.DeleteSnapshot(request, meta, opts, done));
   }
 
