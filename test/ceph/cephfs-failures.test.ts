@@ -8,6 +8,7 @@ import type { CephClient, CephFileSystem } from '../../src/ceph/client.js';
 import { ConnectionPool } from '../../src/ceph/connection-pool.js';
 import { Secret } from '../../src/platform/secret.js';
 import { clusterScript, startCluster, type TestCluster } from '../harness/cluster.js';
+import { stopProcess } from '../harness/stop-process.js';
 import { context, countedNames, creation, eachConcurrently, failureOf, silentLog } from './contract-subject.js';
 import { directory } from './file-system.contract.js';
 import { adminAccess } from './real-subject.js';
@@ -54,7 +55,7 @@ async function whileStopped(cluster: TestCluster, work: () => Promise<unknown>):
   const pid = await cluster.pidOf('mds');
   const goOn = () => process.kill(pid, 'SIGCONT');
   process.once('exit', goOn);
-  process.kill(pid, 'SIGSTOP');
+  await stopProcess(pid);
   try {
     // Its threads stop one after the other.
     while (!/^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))) await sleep(5);

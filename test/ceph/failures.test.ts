@@ -7,6 +7,7 @@ import { ConnectionPool } from '../../src/ceph/connection-pool.js';
 import { Secret } from '../../src/platform/secret.js';
 import { isDriverError } from '../../src/domain/errors.js';
 import { type Daemon, startCluster, type TestCluster } from '../harness/cluster.js';
+import { stopProcess } from '../harness/stop-process.js';
 import { context, creation, failureOf, silentLog } from './contract-subject.js';
 import { adminAccess } from './real-subject.js';
 
@@ -185,7 +186,7 @@ async function whileStopped(
   const pid = await cluster.pidOf(daemon);
   const goOn = () => process.kill(pid, 'SIGCONT');
   process.once('exit', goOn);
-  process.kill(pid, 'SIGSTOP');
+  await stopProcess(pid);
   try {
     await work();
   } catch (error) {

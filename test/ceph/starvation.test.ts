@@ -4,6 +4,7 @@ import type { CephAccess, CephPool } from '../../src/ceph/client.js';
 import { ConnectionPool } from '../../src/ceph/connection-pool.js';
 import { Secret } from '../../src/platform/secret.js';
 import { startCluster } from '../harness/cluster.js';
+import { stopProcess } from '../harness/stop-process.js';
 import { context, creation, failureOf, silentLog } from './contract-subject.js';
 import { adminAccess } from './real-subject.js';
 
@@ -55,7 +56,7 @@ t.test('a cluster that hangs delays neither another cluster nor the file system'
   const before = await measure(good, 'before');
 
   const pids = [await hanging.pidOf('osd'), await hanging.pidOf('mon')];
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  for (const pid of pids) await stopProcess(pid);
   const calls = hung.flatMap((pool) =>
     Array.from({ length: 40 }, async (_, i) => failureOf(pool.images.create(context(4_000), `hung-${i}`, creation()))),
   );

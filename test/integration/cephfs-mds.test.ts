@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import { startCluster } from '../harness/cluster.js';
+import { stopProcess } from '../harness/stop-process.js';
 import { asDirectory, openGroup } from './group.js';
 import { eventually } from './images.js';
 import { outcomeOf, refusal } from './rpc.js';
@@ -14,7 +15,7 @@ const image = { parameters: { pool: site.pool }, requiredBytes: 16n << 20n };
 
 async function whileMdsIsSilent(work: () => Promise<void>): Promise<void> {
   const pid = await cluster.pidOf('mds');
-  process.kill(pid, 'SIGSTOP');
+  await stopProcess(pid);
   try {
     await work();
   } finally {

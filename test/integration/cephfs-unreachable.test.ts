@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { localDaemons } from '../../src/platform/daemons.js';
 import { type Daemon, startCluster } from '../harness/cluster.js';
+import { stopProcess } from '../harness/stop-process.js';
 import { mountCapability } from '../harness/requests.js';
 import { Directories } from './directories.js';
 import { eventually } from './images.js';
@@ -23,7 +24,7 @@ const patientMs = 60_000;
 /** Stops a daemon while the work runs: it neither answers nor closes its connections, as a machine that hangs. */
 async function whileStopped(daemon: Daemon, work: () => Promise<void>): Promise<void> {
   const pid = await cluster.pidOf(daemon);
-  process.kill(pid, 'SIGSTOP');
+  await stopProcess(pid);
   try {
     await work();
   } finally {
