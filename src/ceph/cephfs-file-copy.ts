@@ -126,11 +126,7 @@ export class FileCopy {
   }
 
   async #checkUnchanged(place: Place, source: Found): Promise<void> {
-    const status = Buffer.alloc(statxBytes);
-    const { handle, permissions } = this.#calls.mount;
-    await this.#calls.must(place, async () =>
-      libcephfs().statusOf(handle, source.inode, status, statxWant.basic, 0, permissions),
-    );
+    const status = await this.#calls.statusOf(place, source.inode);
     if (!isWhole(source.status, status)) throw this.#calls.changed(place, 'has changed');
   }
 

@@ -102,7 +102,7 @@ export class LinkCopy {
     await this.#calls.must(place, async () => libcephfs().syncAll(handle));
     for (let passes = 1; ; passes++) {
       await this.#calls.eachBatch(place, directory, async (batch) => {
-        await settled(batch.map(async (entry) => this.#forget({ parent: place, name: entry.name }, entry, directory)));
+        await settled(batch.map(async (entry) => this.#forget({ parent: place, name: entry.name }, directory)));
       });
       const returned = await this.#calls.call(async () =>
         libcephfs().removeDirectoryIn(handle, this.#target, name, permissions),
@@ -114,9 +114,16 @@ export class LinkCopy {
     }
   }
 
-  async #forget(place: Place, known: Found, directory: Pointer): Promise<void> {
-    await setTimeAlone(this.#calls, place, known.status, known.inode);
-    await this.#calls.remove(place, directory);
+  async #forget(place: Place, directory: Pointer): Promise<void> {
+    const known = await this.#calls.lookUp(place, directory);
+    if (known === undefined) return;
+    try {
+      const status = await this.#calls.statusOf(place, known.inode);
+      await setTimeAlone(this.#calls, place, status, known.inode);
+      await this.#calls.remove(place, directory);
+    } finally {
+      await this.#calls.giveBack(known.inode);
+    }
   }
 
   async giveBack(): Promise<void> {

@@ -1,14 +1,11 @@
 import { constants } from 'node:fs';
 import pLimit from 'p-limit';
 import { CephError, errno } from './ceph-error.js';
-import { type FoundEntry, openEntries, readEntry, zeroTerminated } from './cephfs-directory.js';
+import { type RawEntry, readBatch, zeroTerminated } from './cephfs-directory.js';
 import type { CephFsMount } from './cephfs-mount.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
 import type { ProgressWatch } from './progress-watch.js';
-
-/** Read, and held in memory, at once. */
-const batchEntries = 64;
 
 /** Where something lies in a tree: the same in the source and in the copy. The top has no parent. */
 export interface Place {
@@ -89,7 +86,10 @@ export class TreeCalls {
     return { inode: written(out), status };
   }
 
-  /** undefined when it isn't there. Whoever gets one gives it back. */
+  /**
+   * undefined when it isn't there. Whoever gets one gives it back. In a snapshot the MDS is asked, which waits for what its writers
+   * have yet to bring: readdir, with or without the status of the entries, does not, and says what files were a moment before.
+   */
   async lookUp(place: Place, parent: Pointer): Promise<Found | undefined> {
     const out: PointerOut = [null];
     const status = Buffer.alloc(statxBytes);
@@ -102,6 +102,14 @@ export class TreeCalls {
     if (returned === -errno.ENOENT) return undefined;
     this.check(place, returned);
     return { inode: written(out), status };
+  }
+
+  /** Also of what other clients have written and not told the MDS yet; in a snapshot, the library answers with what it has. */
+  async statusOf(place: Place, inode: Pointer): Promise<Buffer> {
+    const status = Buffer.alloc(statxBytes);
+    const { handle, permissions } = this.mount;
+    await this.must(place, async () => libcephfs().statusOf(handle, inode, status, statxWant.basic, 0, permissions));
+    return status;
   }
 
   async giveBack(inode: Pointer): Promise<void> {
@@ -138,33 +146,21 @@ export class TreeCalls {
     await this.must(place, async () => libcephfs().unlinkIn(handle, parent, name, permissions));
   }
 
-  /** Reads a directory; what the work gets is given back after it. */
-  async eachBatch(place: Place, directory: Pointer, work: (batch: readonly FoundEntry[]) => Promise<void>) {
-    const reading = await this.call(async () => openEntries(this.mount, directory, this.#doing(place)));
+  async eachBatch(place: Place, directory: Pointer, work: (batch: readonly RawEntry[]) => Promise<void>) {
+    const { handle, permissions } = this.mount;
+    const doing = this.#doing(place);
+    const opened: PointerOut = [null];
+    await this.must(place, async () => libcephfs().openInode(handle, directory, opened, permissions));
+    const reading = written(opened);
     try {
-      for (let isLast = false; !isLast;) {
-        const batch: FoundEntry[] = [];
-        try {
-          isLast = await this.call(async () => this.#fill(place, reading, batch));
-          await work(batch);
-        } finally {
-          for (const { inode } of batch) await this.giveBack(inode);
-        }
+      for (;;) {
+        const batch = await this.call(async () => readBatch(this.mount, reading, doing));
+        if (batch === undefined) return;
+        await work(batch);
       }
     } finally {
-      await libcephfs().closeDirectory(this.mount.handle, reading);
+      await libcephfs().closeDirectory(handle, reading);
     }
-  }
-
-  /** @returns whether the directory has no more. */
-  async #fill(place: Place, reading: Pointer, batch: FoundEntry[]): Promise<boolean> {
-    const doing = this.#doing(place);
-    while (batch.length < batchEntries) {
-      const entry = await readEntry(this.mount, reading, doing);
-      if (entry === undefined) return true;
-      batch.push(entry);
-    }
-    return false;
   }
 
   #doing(place: Place): string {

@@ -68,6 +68,7 @@ export class TreeCopies {
 class Copy {
   readonly #calls: TreeCalls;
   readonly #how: TreeCopy;
+  readonly #isFrozen: boolean;
   readonly #files: FileCopy;
   readonly #filesAtOnce: ReturnType<typeof pLimit>;
   readonly #top: Place = { name: Buffer.alloc(0) };
@@ -80,6 +81,7 @@ class Copy {
   constructor(calls: TreeCalls, how: TreeCopy, isFrozen: boolean) {
     this.#calls = calls;
     this.#how = how;
+    this.#isFrozen = isFrozen;
     const onBytes = (bytes: number) => {
       this.#bytes += bytes;
       this.#tell();
@@ -123,8 +125,8 @@ class Copy {
     await this.#calls.eachBatch(place, source, async (batch) => {
       const copying = (wanted: boolean) =>
         batch
-          .filter(({ status }) => isDirectory(status) === wanted)
-          .map((entry) => async () => this.#copyEntry({ parent: place, name: entry.name }, entry, target, isNew));
+          .filter((entry) => entry.isDirectory === wanted)
+          .map((entry) => async () => this.#copyEntry({ parent: place, name: entry.name }, source, target, isNew));
       await settled(copying(false).map(async (copy) => this.#filesAtOnce(copy)));
       await this.#branch(copying(true));
     });
@@ -152,17 +154,32 @@ class Copy {
   }
 
   /** Whatever it is. */
-  async #copyEntry(place: Place, source: Found, parent: Pointer, isNew: boolean): Promise<void> {
+  async #copyEntry(place: Place, sourceParent: Pointer, targetParent: Pointer, isNew: boolean): Promise<void> {
     try {
-      const there = isNew ? undefined : await this.#calls.lookUp(place, parent);
-      await this.#using(there?.inode, async () => {
-        if (isDirectory(source.status)) await this.#copyDirectory(place, source, parent, there);
-        else await this.#copyFile(place, source, parent, there);
+      const source = await this.#findSource(place, sourceParent);
+      await this.#using(source.inode, async () => {
+        const there = isNew ? undefined : await this.#calls.lookUp(place, targetParent);
+        await this.#using(there?.inode, async () => {
+          if (isDirectory(source.status)) await this.#copyDirectory(place, source, targetParent, there);
+          else await this.#copyFile(place, source, targetParent, there);
+        });
       });
       this.#entries += 1;
       this.#tell();
     } catch (error) {
       this.#calls.fail(error);
+      throw error;
+    }
+  }
+
+  async #findSource(place: Place, parent: Pointer): Promise<Found> {
+    const found = await this.#calls.lookUp(place, parent);
+    if (found === undefined) throw this.#calls.changed(place, 'has vanished');
+    if (this.#isFrozen) return found;
+    try {
+      return { inode: found.inode, status: await this.#calls.statusOf(place, found.inode) };
+    } catch (error) {
+      await this.#calls.giveBack(found.inode);
       throw error;
     }
   }

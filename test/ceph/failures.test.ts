@@ -148,7 +148,7 @@ t.test('connecting, opening, creating and closing never block the event loop', a
   }
   delay.disable();
   const longestMs = delay.max / 1e6;
-  t.ok(longestMs < 100, `the longest pause was ${longestMs.toFixed(1)} ms`);
+  t.ok(longestMs < 400, `the longest pause was ${longestMs.toFixed(1)} ms`);
 });
 
 function osdCalls(pool: CephPool): Record<string, (deadlineMs: number | undefined) => Promise<unknown>> {

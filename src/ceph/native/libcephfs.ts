@@ -90,10 +90,6 @@ function loadLibcephfs() {
 
     openDirectory: call('int ceph_opendir(void *mount, const char *path, _Out_ void **directory)'),
     readDirectory: call('int ceph_getdents(void *mount, void *directory, void *buffer, int length)'),
-    /** The next entry with its status and, to be given back, its inode; 0 = there is none. */
-    readDirectoryPlus: call(
-      'int ceph_readdirplus_r(void *mount, void *directory, void *entry, void *status, unsigned int want, unsigned int flags, _Out_ void **inode)',
-    ),
     closeDirectory: call('int ceph_closedir(void *mount, void *directory)'),
 
     // By inode and name: nothing on the way can be replaced by a symbolic link in between.
