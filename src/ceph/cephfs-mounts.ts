@@ -158,7 +158,11 @@ export class CephFsMounts {
     const handle = await this.#handle(call, name);
     libcephfs().setUuid.sync(handle, session);
     const returned = await libcephfs().mount(handle, root);
-    if (returned >= 0) return handle;
+    if (returned >= 0) {
+      // With access control lists the library applies its own, 002, to every mode.
+      libcephfs().umask.sync(handle, 0);
+      return handle;
+    }
     await libcephfs().release(handle);
     const error = cephError(returned, call);
     if (nextRoot.includes(error.errno)) return error;

@@ -160,8 +160,8 @@ for (const [what, secrets, word] of [
 }
 
 t.test("the driver's own user, where it is nobody, is named by what carries no Secret", async (t) => {
-  for (const work of [site.rpc.list(), site.rpc.capacity()]) {
-    const { code, message } = await refusal(work);
+  for (const work of [async () => site.rpc.list(), async () => site.rpc.capacity()]) {
+    const { code, message } = await refusal(work());
     t.equal(code, 'UNAUTHENTICATED', message);
     t.match(message, 'nobody-at-all');
   }

@@ -60,6 +60,7 @@ function loadLibcephfs() {
     setUuid: call('void ceph_set_uuid(void *mount, const char *uuid)'),
     startReclaim: call('int ceph_start_reclaim(void *mount, const char *uuid, unsigned int flags)'),
     mount: call('int ceph_mount(void *mount, const char *root)'),
+    umask: call('uint32_t ceph_umask(void *mount, uint32_t mask)'),
     unmount: call('int ceph_unmount(void *mount)'),
     release: call('int ceph_release(void *mount)'),
 
