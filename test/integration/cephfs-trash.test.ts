@@ -107,10 +107,10 @@ t.test('what a driver that was killed has not purged, the next one does, also ha
   t.ok(await group.isPurged());
 });
 
-t.test('a volume whose directories have snapshots is deleted with them', async (t) => {
+t.test('a volume whose inner directories have snapshots is deleted with them', async (t) => {
   const { id } = await site.rpc.create('snapped', asDirectory);
   await fill(pathOf(id), 20);
-  for (const path of [pathOf(id), `${pathOf(id)}/d-0/deeper`]) {
+  for (const path of [`${pathOf(id)}/d-0`, `${pathOf(id)}/d-0/deeper`]) {
     await group.snapshot(t, path, 'monday');
     await directories.write(`${path}/later`, 'after monday');
     await group.snapshot(t, path, 'tuesday');
