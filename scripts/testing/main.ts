@@ -5,7 +5,7 @@ import { emptyResults, summaryOf, total, type Row } from './results.js';
 import { RunSpace } from './run-space.js';
 import * as stages from './stages.js';
 
-type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'bench';
+type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'kernel' | 'bench';
 
 const [mode, ...extra] = process.argv.slice(2) as [Mode, ...string[]];
 const interruption = watchInterruption();
@@ -44,6 +44,9 @@ async function runMode(context: stages.StageContext): Promise<void> {
       if (await stages.startCluster(context)) {
         context.add(...(await stages.crash(context, extra.includes('--kills') ? extra : ['--kills', '200', ...extra])));
       }
+      return;
+    case 'kernel':
+      if (await stages.startCluster(context)) context.add(...(await stages.kernel(context, extra)));
       return;
     case 'bench':
       if (await stages.startCluster(context, 'real')) context.add(await stages.bench(context, extra));

@@ -81,7 +81,8 @@ function reasonToSkip(result: Result): string | undefined {
 
 function detailOf(result: unknown): string {
   const { diag, tapError } = result as { diag?: Record<string, unknown>; tapError?: string };
-  const parts = [tapError, diag?.diff, diag?.found, diag?.stack, diag?.source];
+  // `details` is what a gRPC status says; an error that was thrown has its own words in `message`.
+  const parts = [tapError, diag?.details, diag?.message, diag?.diff, diag?.found, diag?.stack, diag?.source];
   return parts
     .filter((part) => part !== undefined && part !== null)
     .map((part) => (typeof part === 'string' ? part : JSON.stringify(part)))

@@ -14,7 +14,7 @@ export interface StageContext {
   add(...rows: Row[]): void;
 }
 
-const CLUSTER_JOBS = positiveInteger('CUTTLE_TEST_JOBS', 2);
+const CLUSTER_JOBS = positiveInteger('CUTTLE_TEST_JOBS', 4);
 const FILE_TIMEOUT_MS = positiveInteger('CUTTLE_TEST_FILE_SECONDS', 300) * 1000;
 
 export function heading(text: string): void {
@@ -67,6 +67,10 @@ export async function sanity(context: StageContext, args: string[]): Promise<Row
 /** Without coverage: what is killed writes none, and the writing would change the instants. */
 export async function crash(context: StageContext, args: string[]): Promise<Row[]> {
   return await programWithRows('crash', 'dist/test/crash/run-crash.js', args, { ...context, coverage: {} });
+}
+
+export async function kernel(context: StageContext, args: string[]): Promise<Row[]> {
+  return await programWithRows('kernel', 'dist/test/kernel/run-kernel.js', args, { ...context, coverage: {} });
 }
 
 export async function bench(context: StageContext, args: string[]): Promise<Row> {

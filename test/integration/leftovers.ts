@@ -48,11 +48,20 @@ async function processesOf(directory: string): Promise<string[]> {
 }
 
 /** What the mount table says of one mount point: the options of the mount and of the file system. */
-export async function mountEntry(path: string): Promise<{ options: string[]; fsType: string } | undefined> {
+export async function mountEntry(path: string): Promise<MountEntry | undefined> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
   const line = lines.findLast((each) => each.split(' ')[4] === path);
   if (line === undefined) return undefined;
   const [before = '', after = ''] = line.split(' - ');
-  const [fsType = '', , superOptions = ''] = after.split(' ');
-  return { options: [...(before.split(' ')[5] ?? '').split(','), ...superOptions.split(',')], fsType };
+  const [fsType = '', source = '', superOptions = ''] = after.split(' ');
+  const [, , , root = '', , mountOptions = ''] = before.split(' ');
+  return { options: [...mountOptions.split(','), ...superOptions.split(',')], fsType, source, root };
+}
+
+export interface MountEntry {
+  readonly options: string[];
+  readonly fsType: string;
+  readonly source: string;
+  /** What of its file system is mounted: a bound device node shows its path in devtmpfs. */
+  readonly root: string;
 }
