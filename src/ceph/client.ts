@@ -110,8 +110,12 @@ export interface ImageCreation {
   readonly order?: number;
   readonly stripeUnitBytes?: bigint;
   readonly stripeCount?: bigint;
-  /** Set on the new image, unless somebody else has set that key on it meanwhile. */
-  readonly metadata?: { readonly key: string; readonly value: string };
+  /** Set on the new image, unless somebody else has set that key on it meanwhile; `beside` in the same operation. */
+  readonly metadata?: {
+    readonly key: string;
+    readonly value: string;
+    readonly beside?: ReadonlyMap<string, string>;
+  };
 }
 
 /** What an image's header says, read in one round trip. */
@@ -165,16 +169,21 @@ export interface RbdImages {
   /** Names and ids after startAfter, in name order, at most max. */
   list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>>;
   /**
-   * Sets metadata on the image with this id. With `expected`, nothing is written unless that key has that value ('' = it is not set).
-   * @returns false in that case.
+   * Sets metadata on the image with this id, and removes the keys whose value is null, in one operation. With `expected`, nothing is
+   * written unless that key has that value ('' = it is not set). @returns false in that case.
    */
   setMetadata(
     ctx: CallContext,
     id: string,
-    values: ReadonlyMap<string, string>,
+    values: ReadonlyMap<string, string | null>,
     expected?: { readonly key: string; readonly value: string },
   ): Promise<boolean>;
   removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
+  /**
+   * Tells whoever has the image open that its header has changed: librbd reads the image's own configuration (metadata `conf_...`)
+   * again. A client that gives no answer within two seconds is not waited for.
+   */
+  announce(ctx: CallContext, id: string): Promise<void>;
   /** Makes the image larger; one that is large enough stays as it is. @returns its size afterwards, in bytes. */
   grow(ctx: CallContext, name: string, sizeBytes: bigint): Promise<bigint>;
   rename(ctx: CallContext, from: string, to: string): Promise<void>;

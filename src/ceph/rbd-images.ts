@@ -6,7 +6,15 @@ import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
 import { librbd } from './native/librbd.js';
 import { ImageCreator } from './rbd-image-creator.js';
-import { deleteMetadata, isWatched, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
+import {
+  announce,
+  deleteMetadata,
+  isWatched,
+  listDirectory,
+  readHeader,
+  readImageId,
+  writeMetadata,
+} from './rbd-header.js';
 import type { RunOptions } from './native-lane.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
 
@@ -77,7 +85,7 @@ export class RbdPoolImages implements RbdImages {
   async setMetadata(
     ctx: CallContext,
     id: string,
-    values: ReadonlyMap<string, string>,
+    values: ReadonlyMap<string, string | null>,
     expected?: { readonly key: string; readonly value: string },
   ): Promise<boolean> {
     return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () =>
@@ -89,6 +97,10 @@ export class RbdPoolImages implements RbdImages {
     await this.#value(ctx, `remove metadata of image ${this.#spec(id)}`, async () =>
       deleteMetadata(this.#handle, id, key),
     );
+  }
+
+  async announce(ctx: CallContext, id: string): Promise<void> {
+    await this.#value(ctx, `announce a change of image ${this.#spec(id)}`, async () => announce(this.#handle, id));
   }
 
   async grow(ctx: CallContext, name: string, sizeBytes: bigint): Promise<bigint> {
