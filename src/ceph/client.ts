@@ -129,6 +129,14 @@ export interface ImageHeader {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/** What a list says of an image. */
+export interface ImageSummary {
+  readonly id: string;
+  readonly sizeBytes: bigint;
+  /** Those of the asked-for metadata keys that are set. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
 export interface ImageLayout {
   readonly order: number;
   readonly stripeUnitBytes: bigint;
@@ -165,6 +173,12 @@ export interface RbdImages {
   /** @throws CephError ENOENT. */
   header(ctx: CallContext, name: string, metadataKeys: readonly string[]): Promise<ImageHeader>;
   headerById(ctx: CallContext, id: string, metadataKeys: readonly string[]): Promise<ImageHeader>;
+  /** Of many images at once, in the ids' order; undefined for one that isn't there (any more). */
+  summaries(
+    ctx: CallContext,
+    ids: readonly string[],
+    metadataKeys: readonly string[],
+  ): Promise<(ImageSummary | undefined)[]>;
   layout(ctx: CallContext, name: string): Promise<ImageLayout>;
   /** Names and ids after startAfter, in name order, at most max. */
   list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>>;

@@ -1,6 +1,14 @@
 import type { CallContext } from '../platform/call-context.js';
 import { cephError, errno } from './ceph-error.js';
-import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
+import type {
+  ImageCreation,
+  ImageHeader,
+  ImageLayout,
+  ImageSummary,
+  ImageWatcher,
+  RbdImages,
+  TrashEntry,
+} from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
@@ -15,6 +23,7 @@ import {
   readImageId,
   writeMetadata,
 } from './rbd-header.js';
+import { readSummaries, summariesPerJob } from './rbd-summaries.js';
 import type { RunOptions } from './native-lane.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
 
@@ -58,6 +67,21 @@ export class RbdPoolImages implements RbdImages {
 
   async headerById(ctx: CallContext, id: string, metadataKeys: readonly string[]): Promise<ImageHeader> {
     return this.#value(ctx, `read image ${this.#spec(id)}`, async () => readHeader(this.#handle, id, metadataKeys));
+  }
+
+  async summaries(
+    ctx: CallContext,
+    ids: readonly string[],
+    metadataKeys: readonly string[],
+  ): Promise<(ImageSummary | undefined)[]> {
+    const parts = Array.from({ length: Math.ceil(ids.length / summariesPerJob) }, (_, i) =>
+      ids.slice(i * summariesPerJob, (i + 1) * summariesPerJob),
+    );
+    const doing = `read images of pool ${this.#handle.name}`;
+    const found = await Promise.all(
+      parts.map(async (part) => this.#value(ctx, doing, async () => readSummaries(this.#handle, part, metadataKeys))),
+    );
+    return found.flat();
   }
 
   async layout(ctx: CallContext, name: string): Promise<ImageLayout> {

@@ -20,11 +20,14 @@ import {
   isTaken,
   lookUp,
   register,
-  registeredNames,
+  registered,
   type RegisteredSnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
 import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
+
+/** Entries that are read together when all are wanted. */
+const registryPart = 500;
 
 export interface CephfsSnapshotDependencies {
   readonly fileSystems: FileSystems;
@@ -126,13 +129,11 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     if (this.#deps.fileSystems.clusters.find(source.clusterId) === undefined) return [];
     try {
       const { fs, home } = await this.#open(ctx, source, undefined);
-      const names = await registeredNames(ctx, fs, home, '');
-      const entries = await Promise.all(names.map(async (name) => lookUp(ctx, fs, home, name)));
-      return entries.flatMap((entry, i) => {
-        const name = names[i];
-        if (entry?.path !== source.path || !isTaken(entry) || name === undefined) return [];
-        return [snapshotOf({ source, name }, entry)];
-      });
+      const found: Snapshot[] = [];
+      for await (const { snapshot, entry } of registered(ctx, fs, home, '', () => registryPart)) {
+        if (entry.path === source.path) found.push(snapshotOf({ source, name: snapshot }, entry));
+      }
+      return found;
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return [];
       throw error;
@@ -143,16 +144,16 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     const start = after === '' ? undefined : parsePageToken(after, 3);
     const snapshots: Snapshot[] = [];
     let last = '';
+    const room = () => (max === 0 ? registryPart : max - snapshots.length);
     for await (const { clusterId, fsName, fs, groupPath } of groupsInOrder(ctx, this.#deps.fileSystems, start)) {
       const here = start?.[0] === clusterId && start[1] === fsName;
-      for (const name of await registeredNames(ctx, fs, groupPath, here ? (start[2] ?? '') : '')) {
-        const entry = await lookUp(ctx, fs, groupPath, name);
-        if (entry === undefined || !isTaken(entry)) continue;
+      const after = here ? (start[2] ?? '') : '';
+      for await (const { snapshot, entry, place } of registered(ctx, fs, groupPath, after, room)) {
         // One more than asked for tells whether there is another page.
         if (max > 0 && snapshots.length === max) return { snapshots, next: last };
         const source = { backend: 'cephfs', clusterId, fsName, path: entry.path } as const;
-        snapshots.push(snapshotOf({ source, name }, entry));
-        last = formatPageToken([clusterId, fsName, name]);
+        snapshots.push(snapshotOf({ source, name: snapshot }, entry));
+        last = formatPageToken([clusterId, fsName, place]);
       }
     }
     return { snapshots, next: undefined };
