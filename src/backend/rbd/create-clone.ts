@@ -28,15 +28,17 @@ export async function createClone(
   const origin = await findOrigin(ctx, pools, request.id, source, request.input.credentials);
   const sizeBytes = cloneSize(origin.sizeBytes, request.input.capacity);
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = request.parameters;
-  const isNew = await cloneImage(ctx, origin, pool, request.id.image, {
+  const options = {
     features,
     ...(order === undefined ? {} : { order }),
     ...(dataPool === undefined ? {} : { dataPool }),
     ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
     ...(stripeCount === undefined ? {} : { stripeCount }),
-  });
+  };
+  const isNew = await cloneImage(ctx, origin, pool, request.id.image, { source, options });
   if (!isNew) await refuseForeignImage(ctx, pool, request, origin, source);
-  await pool.images.grow(ctx, request.id.image, sizeBytes);
+  // A clone has its source's size from the start.
+  if (sizeBytes > origin.sizeBytes) await pool.images.grow(ctx, request.id.image, sizeBytes);
   if (!(await writeRecord(ctx, pool, request))) {
     throw new DriverError(
       'ABORTED',
