@@ -46,7 +46,7 @@ async function runMode(context: stages.StageContext): Promise<void> {
       }
       return;
     case 'bench':
-      if (await stages.startCluster(context)) context.add(await stages.bench(context, extra));
+      if (await stages.startCluster(context, 'real')) context.add(await stages.bench(context, extra));
       return;
   }
 }

@@ -33,14 +33,18 @@ export class RunSpace {
     return { ...process.env, ...conf, UV_THREADPOOL_SIZE: '96', TMPDIR: this.dir, [MARK]: this.dir, ...extra };
   }
 
-  /** Starts a cluster, unless the caller has named one. Says why in words when it does not start. */
-  async startCluster(): Promise<string | undefined> {
+  /**
+   * Starts a cluster, unless the caller has named one. Says why in words when it does not start.
+   * @param pace that of a real cluster's monitors, for measurements, or a quick one, for tests.
+   */
+  async startCluster(pace: 'real' | 'quick'): Promise<string | undefined> {
     if (this.#cephConf !== undefined && this.#cephConf !== '') {
       console.log(`the tests use the cluster of ${this.#cephConf}`);
       return undefined;
     }
     this.#ownCluster = `${this.dir}/ceph`;
-    const end = await runProgram(clusterScript(), ['start', '--dir', this.#ownCluster], {
+    const options = pace === 'quick' ? ['--quick-mon'] : [];
+    const end = await runProgram(clusterScript(), ['start', '--dir', this.#ownCluster, ...options], {
       env: this.env(),
       signal: this.#signal,
       output: 'return',

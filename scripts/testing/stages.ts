@@ -74,9 +74,9 @@ export async function bench(context: StageContext, args: string[]): Promise<Row>
 }
 
 /** Returns false, after adding a failed row, when there is no cluster to test on. */
-export async function startCluster(context: StageContext): Promise<boolean> {
+export async function startCluster(context: StageContext, pace: 'real' | 'quick' = 'quick'): Promise<boolean> {
   begin('Ceph', context);
-  const problem = await context.space.startCluster();
+  const problem = await context.space.startCluster(pace);
   if (problem === undefined) return true;
   console.log(problem);
   context.add(failure('Ceph'));

@@ -110,7 +110,7 @@ export class CephFsMounts {
     const lane = new NativeLane({ gate: calls, nativeTimeoutMs: timeouts.connectMs, onUse });
     const key = keyOf(name, root);
     const mountOnce = async (): Promise<MountedFileSystem | CephError> => {
-      await this.#checkServed(shared, name);
+      await this.checkServed(shared, name);
       // It knows no timeout of its own while an MDS is silent: one at a time, joined by those who ask again.
       const outcome = await lane.run(shared, call, async () => this.#mount(call, key, name, root), { work: 'long' });
       if (outcome instanceof CephError) {
@@ -143,7 +143,7 @@ export class CephFsMounts {
   }
 
   /** A mount of what no MDS serves would hang. @throws CephError NOT_FOUND, UNAVAILABLE. */
-  async #checkServed(ctx: CallContext, name: string): Promise<void> {
+  async checkServed(ctx: CallContext, name: string): Promise<void> {
     const asking = { ...this.#options.describe(`find file system "${name}"`), meanings: fileSystemRefusals };
     const report = await this.#options.command(ctx, asking, { prefix: 'mds stat', format: 'json' });
     checkServed(JSON.parse(report) as MdsReport, name, asking);

@@ -6,10 +6,17 @@ export interface MdsReport {
     readonly filesystems: readonly {
       readonly mdsmap: {
         readonly fs_name: string;
-        readonly info: Readonly<Record<string, { readonly rank: number; readonly state: string }>>;
+        readonly info: Readonly<Record<string, MdsInfo>>;
       };
     }[];
   };
+}
+
+interface MdsInfo {
+  readonly rank: number;
+  readonly state: string;
+  /** There only while the monitors have heard nothing of it for mds_beacon_grace (15 s). */
+  readonly laggy_since?: string;
 }
 
 /**
@@ -28,11 +35,11 @@ export function checkServed(report: MdsReport, name: string, call: CephCall): vo
     );
   }
   const ranks = Object.values(map.info).filter(({ rank }) => rank >= 0);
-  if (ranks.some(({ state }) => state === 'up:active')) return;
-  const states = ranks.map(({ rank, state }) => `rank ${rank}: ${state}`).join(', ');
+  if (ranks.some((mds) => mds.state === 'up:active' && mds.laggy_since === undefined)) return;
+  const states = ranks.map((mds) => `rank ${mds.rank}: ${mds.state}${mds.laggy_since === undefined ? '' : ', laggy'}`);
   throw new CephError(
     'UNAVAILABLE',
-    `file system "${name}" of cluster "${call.clusterId}" has no active MDS (${states === '' ? 'none at all' : states}): check ceph fs status ${name}; the request may be repeated`,
+    `file system "${name}" of cluster "${call.clusterId}" has no active MDS (${states.length === 0 ? 'none at all' : states.join('; ')}): check ceph fs status ${name}; the request may be repeated`,
     errno.ETIMEDOUT,
   );
 }

@@ -54,6 +54,8 @@ export interface CephConnection {
   poolsOfApplication(ctx: CallContext, application: string): Promise<string[]>;
   /** The cluster's file systems (`ceph fs ls`). */
   fileSystems(ctx: CallContext): Promise<FileSystemInfo[]>;
+  /** @throws CephError ENOENT (no such file system), ETIMEDOUT (by the monitors' word none of its MDSs is at work). */
+  checkServed(ctx: CallContext, fileSystem: string): Promise<void>;
   /**
    * Mounts a file system inside this process by libcephfs, which takes no kernel, no /dev/fuse and no privilege; kept for the
    * life of the connection and shared. One whose session the MDS has ended (evicted) answers UNAVAILABLE; ask again then.

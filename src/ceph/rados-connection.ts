@@ -121,6 +121,10 @@ export class RadosConnection implements CephConnection {
     return report.pools.filter((pool) => application in pool.application_metadata).map((pool) => pool.pool_name);
   }
 
+  async checkServed(ctx: CallContext, fileSystem: string): Promise<void> {
+    await this.#fileSystems.checkServed(ctx, fileSystem);
+  }
+
   async fileSystems(ctx: CallContext): Promise<FileSystemInfo[]> {
     const call = { ...this.describe('list the file systems'), meanings: fileSystemRefusals };
     const report = JSON.parse(await this.#command(ctx, call, { prefix: 'fs ls', format: 'json' })) as {

@@ -44,6 +44,21 @@ t.test('one of several file systems is served when it has an active MDS of its o
   t.end();
 });
 
+t.test('an active MDS that the monitors have not heard of serves nobody', (t) => {
+  const silent = { rank: 0, state: 'up:active', laggy_since: '2026-01-01T00:00:00.000000+0000' };
+  const told = { fsmap: { filesystems: [{ mdsmap: { fs_name: 'a', info: { gid_1: silent } } }] } };
+  t.throws(
+    () => {
+      checkServed(told, 'a', call);
+    },
+    {
+      code: 'UNAVAILABLE',
+      message: /no active MDS \(rank 0: up:active, laggy\)/,
+    },
+  );
+  t.end();
+});
+
 t.test('a standby that follows the journal serves nobody', (t) => {
   t.match(refusal({ a: [[0, 'up:standby-replay']] }, 'a'), { code: 'UNAVAILABLE' });
   t.equal(

@@ -67,7 +67,13 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...options.env } },
   );
   child.stderr.pipe(createWriteStream(logFile, { flags: 'a' }));
+  let isStopped = false;
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  child.once('exit', (code, signal) => {
+    // Every later failure of the test follows from this one.
+    if (!isStopped)
+      console.error(`the driver ended by itself: exit code ${String(code)}, signal ${String(signal)}, ${logFile}`);
+  });
   const clients = {
     identity: new csi.v1.IdentityClient(`unix:${socketPath}`, credentials.createInsecure()),
     controller: new csi.v1.ControllerClient(`unix:${socketPath}`, credentials.createInsecure()),
@@ -84,6 +90,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     readyMs: performance.now() - startMs,
     log: async () => readFile(logFile, 'utf8'),
     stop: async (signal = 'SIGTERM') => {
+      isStopped = true;
       for (const client of Object.values(clients)) client.close();
       child.kill(signal);
       const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);

@@ -30,6 +30,9 @@ async function whileStopped(daemon: Daemon, work: () => Promise<void>): Promise<
   } finally {
     process.kill(pid, 'SIGCONT');
   }
+  // Until its next beacon the monitors hold the MDS for lost, and new mounts are refused.
+  const isCountedOn = async () => !(await cluster.ceph(['mds', 'stat', '-f', 'json'])).includes('laggy_since');
+  if (!(await eventually(isCountedOn, 30_000))) throw new Error('the monitors do not count on the MDS again');
 }
 
 async function daemonsOf(id: string): Promise<number[]> {

@@ -57,7 +57,7 @@ const unanswered = new Map<string, Promise<PathState>>();
  *
  * A stat that hangs cannot be taken back: it keeps one of libuv's threads (4 unless UV_THREADPOOL_SIZE says more) until
  * the mount answers or is cleared. So a path whose stat is still unanswered is not asked again: a second probe waits
- * for the same stat, and one broken path never costs more than one thread.
+ * for the same stat, and one broken mount never costs more than one thread.
  *
  * Throws errors that speak neither of absence nor of a broken mount, such as ELOOP.
  */
@@ -73,10 +73,17 @@ export async function probePath(path: string, timeoutMs: number = DEFAULT_PROBE_
   }
 }
 
+/** After a lazy unmount: what the old mount never answered says nothing about what is at the path now. */
+export function forgetProbes(path: string): void {
+  for (const asked of unanswered.keys()) if (asked === path || asked.startsWith(`${path}/`)) unanswered.delete(asked);
+}
+
 function statOnce(path: string): Promise<PathState> {
   const asked = unanswered.get(path);
   if (asked !== undefined) return asked;
-  const answer = stateOf(path).finally(() => unanswered.delete(path));
+  const answer: Promise<PathState> = stateOf(path).finally(() => {
+    if (unanswered.get(path) === answer) unanswered.delete(path);
+  });
   // When nobody waits any longer, an error that comes late must not end the process.
   answer.catch(() => undefined);
   unanswered.set(path, answer);

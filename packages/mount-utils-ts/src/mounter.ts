@@ -1,5 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { forgetProbes } from './corrupted-mount.js';
 import { execOptionsOf, succeeded, type Exec, type ExecResult, type MountContext } from './exec.js';
 import { handOverInFstab, type HandOverPlaces } from './hand-over-in-fstab.js';
 import { MountError, programError } from './mount-error.js';
@@ -140,6 +141,7 @@ export class Mounter implements MounterLike {
   async unmountLazy(target: string, ctx: MountContext = {}) {
     // Not --force: on a bind mount it would break the whole file system under its other mounts too.
     await this.#umount(['--lazy', '--no-canonicalize'], target, ctx);
+    forgetProbes(target);
   }
 
   async unmountWithForce(target: string, umountTimeoutMs: number, ctx: MountContext = {}) {

@@ -62,6 +62,15 @@ void t.test(
   },
 );
 
+void t.test('a path whose hung mount was detached is asked anew', { skip: noFuseDaemon }, async (t) => {
+  const { mountPoint, pid } = await startFuseDaemon(await workspace(t));
+  process.kill(pid, 'SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  t.equal(await probePath(mountPoint, 300), 'hung');
+  await new Mounter({ exec: realExec }).unmountLazy(mountPoint);
+  t.equal(await probePath(mountPoint, 300), 'present', 'it is a plain directory again');
+});
+
 for (const [what, signal] of [
   ['corrupted', 'SIGKILL'],
   ['hung', 'SIGSTOP'],

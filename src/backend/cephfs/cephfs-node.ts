@@ -6,7 +6,7 @@ import type { CallContext } from '../../platform/call-context.js';
 import { withDeadline } from '../../platform/deadline.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import type { InodeUsage, NodeBackend, StagedVolume, StageInput } from '../backend.js';
-import { mountDirectory, type MountDirectoryDependencies } from './mount-directory.js';
+import { isServedToOthers, mountDirectory, type MountDirectoryDependencies } from './mount-directory.js';
 import type { CephfsMounter, MounterName } from './mounter.js';
 import { checkMountOptions, parseNodeParameters } from './node-parameters.js';
 
@@ -110,7 +110,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
       await this.#refuseForeignMount(stagingPath);
       return false;
     }
-    const state = await this.#probe(id, stagingPath);
+    const state = await this.#probeBeside(ctx, input);
     if (state !== 'present') {
       ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead: staging anew');
       await this.#unmount(id, stagingPath);
@@ -137,10 +137,18 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   async #probe(id: CephfsVolumeId, stagingPath: string): Promise<Exclude<PathState, 'hung'>> {
     const state = await probePath(stagingPath, probeTimeoutMs);
     if (state !== 'hung') return state;
-    throw new DriverError(
-      'UNAVAILABLE',
-      `volume ${formatVolumeId(id)} is mounted at ${stagingPath} and gave no answer within ${probeTimeoutMs} ms: is an MDS of file system "${id.fsName}" up (ceph fs status)? The request may be repeated`,
-    );
+    throw silent(id, stagingPath);
+  }
+
+  /** A mount that still hangs after the MDS has answered somebody else is dead: its client was shut out and doesn't know it. */
+  async #probeBeside(
+    ctx: CallContext,
+    { id, stagingPath, credentials }: StageInput<CephfsVolumeId>,
+  ): Promise<PathState> {
+    const state = await probePath(stagingPath, probeTimeoutMs);
+    if (state !== 'hung') return state;
+    if (await isServedToOthers(ctx, this.#deps, id, credentials)) return probePath(stagingPath, probeTimeoutMs);
+    throw silent(id, stagingPath);
   }
 
   /** Every layer of the volume at the path. What serves it may be gone, and then only a lazy unmount doesn't wait for it. */
@@ -161,6 +169,13 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   #mounterOf(entry: MountInfo, id: CephfsVolumeId): CephfsMounter | undefined {
     return this.#deps.mounters.find((mounter) => mounter.isVolume(entry, id));
   }
+}
+
+function silent(id: CephfsVolumeId, stagingPath: string): DriverError {
+  return new DriverError(
+    'UNAVAILABLE',
+    `volume ${formatVolumeId(id)} is mounted at ${stagingPath} and gave no answer within ${probeTimeoutMs} ms: is an MDS of file system "${id.fsName}" up (ceph fs status)? The request may be repeated`,
+  );
 }
 
 function isSameDevice(a: MountInfo, b: MountInfo): boolean {

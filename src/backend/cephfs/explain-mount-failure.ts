@@ -18,7 +18,11 @@ export async function explainMountFailure(
 ): Promise<unknown> {
   try {
     const fs = await connection.fileSystem(ctx, id.fsName, [id.path]);
-    if ((await fs.status(ctx, id.path)).isDirectory) return failure;
+    if ((await fs.status(ctx, id.path)).isDirectory) {
+      // An MDS that is back from a pause answers before the monitors count on it again, and ceph-fuse gives up on their word.
+      await connection.checkServed(ctx, id.fsName);
+      return failure;
+    }
     return new DriverError(
       'FAILED_PRECONDITION',
       `${where(id)} is no directory: correct the volume id in the PersistentVolume`,
@@ -27,13 +31,7 @@ export async function explainMountFailure(
   } catch (error) {
     if (isCephError(error, errno.ENOENT)) return missing(ctx, connection, id, error);
     if (isCephError(error, errno.EPERM) || isCephError(error, errno.EACCES)) return refused(connection, id, error);
-    if (isCephError(error, errno.ETIMEDOUT)) {
-      return new DriverError(
-        'UNAVAILABLE',
-        `no MDS of file system "${id.fsName}" in cluster "${id.clusterId}" answers: check it (ceph fs status); the request may be repeated`,
-        { cause: error },
-      );
-    }
+    if (isCephError(error, errno.ETIMEDOUT)) return error;
     ctx.log.debug({ err: error }, 'libcephfs does not say why the mount failed');
     return failure;
   }

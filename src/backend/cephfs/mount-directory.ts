@@ -6,6 +6,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
+import { withDeadline } from '../../platform/deadline.js';
 import { checkAccess } from './check-access.js';
 import { chooseMounter } from './choose-mounter.js';
 import { explainMountFailure } from './explain-mount-failure.js';
@@ -13,6 +14,7 @@ import type { CephfsMounter } from './mounter.js';
 import type { NodeParameters } from './node-parameters.js';
 
 const umountTimeoutMs = 5_000;
+const otherClientTimeoutMs = 3_000;
 
 export interface MountDirectoryDependencies {
   readonly clusters: Clusters;
@@ -72,6 +74,26 @@ export async function mountDirectory(
     await mounter.release(ctx, id);
     throw error;
   }
+}
+
+/** Does the MDS answer for the directory when another client, libcephfs in this process, asks for it now? */
+export async function isServedToOthers(
+  ctx: CallContext,
+  { clusters, ceph }: MountDirectoryDependencies,
+  id: CephfsVolumeId,
+  credentials: Credentials | undefined,
+): Promise<boolean> {
+  const ask = async (): Promise<boolean> => {
+    const connection = await ceph.connect(ctx, accessTo(clusterOf(clusters, id), credentials));
+    const fs = await connection.fileSystem(ctx, id.fsName, [id.path]);
+    // The owner is known to clients that hold the directory's attributes; its snapshots are asked of the MDS each time.
+    await fs.list(ctx, `${id.path}/.snap`);
+    return true;
+  };
+  return withDeadline(ask(), otherClientTimeoutMs, 'the file system').catch((error: unknown) => {
+    ctx.log.debug({ err: error }, 'no other client is answered either');
+    return false;
+  });
 }
 
 function clusterOf(clusters: Clusters, id: CephfsVolumeId): ClusterDefinition {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageCreation, ImageHeader } from '../../ceph/client.js';
 import { chooseSize, sizeFits } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
@@ -53,8 +53,11 @@ async function create(ctx: CallContext, pools: ImagePools, request: CreateReques
   const { pool } = await pools.open(ctx, request.id, request.input.credentials);
   const { source } = request.input;
   if (source !== undefined) return createClone(ctx, pools, pool, request, source);
+  // A look first: for an OSD, refusing an exclusive create is as much work as a write, because it logs the refusal.
+  const header = await findHeader(ctx, pool, request);
+  if (header !== undefined) return adopt(ctx, pool, header, request);
   if (await createImage(ctx, pool, request)) return volumeOf(request, request.sizeBytes);
-  return adopt(ctx, pool, request);
+  return adoptOther(ctx, pool, request);
 }
 
 /** @returns false when the image exists already, or a second controller has just adopted it: its record decides. */
@@ -89,13 +92,16 @@ function creationOf({ sizeBytes, parameters, limits, record }: CreateRequest): I
   };
 }
 
-/** The image was there before: it is the answer if it is what is asked for. */
-async function adopt(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Volume> {
+/** The name was taken while this request looked, or its image has no header yet. */
+async function adoptOther(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Volume> {
   const header = await finishedHeader(ctx, pool, request);
-  if (header === undefined) {
-    ctx.log.warn({ image: request.id.image }, 'completing what an interrupted create has left');
-    return complete(ctx, pool, request);
-  }
+  if (header !== undefined) return adopt(ctx, pool, header, request);
+  ctx.log.warn({ image: request.id.image }, 'completing what an interrupted create has left');
+  return complete(ctx, pool, request);
+}
+
+/** The image was there before: it is the answer if it is what is asked for. */
+async function adopt(ctx: CallContext, pool: CephPool, header: ImageHeader, request: CreateRequest): Promise<Volume> {
   // A DeleteVolume that was cut off has marked it; a volume that is in use again must never be purged for that.
   if (header.metadata.has(deletedKey)) await pool.images.removeMetadata(ctx, header.id, deletedKey);
   const text = header.metadata.get(recordKey);
@@ -129,14 +135,14 @@ async function finishedHeader(
 ): Promise<ImageHeader | undefined> {
   const end = Date.now() + unfinishedCreateMs;
   for (;;) {
-    try {
-      return await pool.images.header(ctx, request.id.image, [recordKey, deletedKey]);
-    } catch (error) {
-      if (!isCephError(error, errno.ENOENT)) throw error;
-    }
-    if (Date.now() > end) return undefined;
+    const header = await findHeader(ctx, pool, request);
+    if (header !== undefined || Date.now() > end) return header;
     await sleep(unfinishedPollMs, undefined, { signal: ctx.signal });
   }
+}
+
+async function findHeader(ctx: CallContext, pool: CephPool, { id }: CreateRequest): Promise<ImageHeader | undefined> {
+  return ifPresent(pool.images.header(ctx, id.image, [recordKey, deletedKey]));
 }
 
 /** Made by a create of ours that ended before the record was written. The image itself must then be what is asked for. */
