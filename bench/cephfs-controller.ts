@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseVolumeId } from '../src/domain/volume-id.js';
 import type { Driver } from '../test/harness/driver.js';
 import { mountCapability } from '../test/harness/requests.js';
-import { Volumes } from './controller.js';
 import { measure, p50 } from './measure.js';
 import type { RawCephfs } from './raw-cephfs.js';
 import type { Progress, Subject } from './subject.js';
 import type { Figure } from './table.js';
+import { Volumes } from './volumes.js';
 
 const fullVolumes = 7;
 const filesPerVolume = 10_000;
@@ -25,10 +25,19 @@ export function cephfsSubject(raw: RawCephfs): Subject {
       lookUp: 'reading the quota',
       hide: 'ceph_rename',
       list: 'names alone (ceph_getdents)',
+      listPage: 'as many names (ceph_getdents)',
+      listSnapshotPage: 'as many names of the registry',
+      snapshot: 'ceph_mkdir in .snap',
+      deleteSnapshot: 'ceph_rmdir in .snap',
+      restore: 'ceph_mkdir, then its quota',
+      clone: 'ceph_mkdir in .snap and of the volume, its quota, ceph_rmdir',
+      grow: 'setting the quota',
     },
     aims: {
       create: { alone: { of: 'value', most: 4 }, many: { of: 'value', least: 600 } },
+      snapshot: { alone: { of: 'value', most: 5 } },
     },
+    snapshots: { alone: 40, many: 160, listed: 5_000 },
   };
 }
 

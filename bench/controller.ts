@@ -1,9 +1,11 @@
 import { csi } from '../src/csi/gen/csi.js';
 import { call, type Driver } from '../test/harness/driver.js';
-import { createRequest, deleteRequest } from '../test/harness/requests.js';
+import { pageSize, snapshotListFigures, volumePageFigures, volumePageMs, wholeListFigures } from './lists.js';
 import { type Measured, measure, merge, p50 } from './measure.js';
+import { figure, type Pair } from './snapshots.js';
 import type { AimPair, Progress, Subject } from './subject.js';
 import type { Figure } from './table.js';
+import { Volumes } from './volumes.js';
 
 const batch = 40;
 const rounds = 6;
@@ -12,34 +14,6 @@ const warmUp = 200;
 
 /** The calls of one side of a comparison, by the volume's number. */
 type Work = (name: string) => Promise<unknown>;
-
-/** CreateVolume and DeleteVolume of one kind of volumes. */
-export class Volumes {
-  readonly #driver: Driver;
-  readonly #create: Subject['create'];
-  readonly #ids = new Map<string, string>();
-
-  constructor(driver: Driver, { create }: Subject) {
-    this.#driver = driver;
-    this.#create = create;
-  }
-
-  /** @returns the volume's id. */
-  async create(name: string): Promise<string> {
-    const request = createRequest(name, this.#create);
-    const reply = await call<csi.v1.CreateVolumeResponse>((done) =>
-      this.#driver.controller.CreateVolume(request, done),
-    );
-    const id = reply.volume?.volume_id ?? '';
-    this.#ids.set(name, id);
-    return id;
-  }
-
-  async delete(name: string): Promise<void> {
-    const request = deleteRequest(this.#ids.get(name) ?? '');
-    await call((done) => this.#driver.controller.DeleteVolume(request, done));
-  }
-}
 
 /** The Controller's RPCs beside the bare calls, in turns, so that a noisy neighbour meets both. */
 export async function benchController(driver: Driver, subject: Subject, progress: Progress): Promise<Figure[]> {
@@ -74,7 +48,7 @@ export async function benchController(driver: Driver, subject: Subject, progress
   return figures;
 }
 
-/** Is CreateVolume as fast beside 2,000 volumes as beside 10? And what a list of them all takes. */
+/** Is CreateVolume as fast beside thousands of volumes as beside 10, and a page of a list? */
 export async function benchMany(
   driver: Driver,
   subject: Subject,
@@ -92,7 +66,10 @@ export async function benchMany(
   progress(`${name} CreateVolume beside 10 volumes`);
   const few = await both('beside-10');
   progress(`${name}: making ${count} volumes`);
-  await measure(count - 10 - 2 * batch, 16, async (i) => create(`many-${i}`));
+  const made = count - 10 - 2 * batch;
+  await measure(pageSize, 16, async (i) => create(`many-${i}`));
+  const page = { count: pageSize + 10 + 2 * batch, pageMs: await volumePageMs(driver) };
+  await measure(made - pageSize, 16, async (i) => create(`many-${pageSize + i}`));
   progress(`${name} CreateVolume beside ${count} volumes`);
   const many = await both('beside-many');
   const flat: Figure[] = [
@@ -112,34 +89,14 @@ export async function benchMany(
       unit: 'ms',
     },
   ];
-  return [...flat, ...(await benchList(driver, subject, count + 2 * batch, progress))];
-}
-
-async function benchList(driver: Driver, subject: Subject, total: number, progress: Progress): Promise<Figure[]> {
-  const { name, raw, floors } = subject;
+  const total = count + 2 * batch;
   progress(`${name} ListVolumes of ${total}`);
-  const list = async () => {
-    const reply = await call<csi.v1.ListVolumesResponse>((done) =>
-      driver.controller.ListVolumes(new csi.v1.ListVolumesRequest(), done),
-    );
-    if (reply.entries.length < total) throw new Error(`ListVolumes gave ${reply.entries.length} of ${total} volumes`);
-  };
-  const page = async () =>
-    call((done) => driver.controller.ListVolumes(new csi.v1.ListVolumesRequest({ max_entries: 500 }), done));
-  const figures: Figure[] = [];
-  for (const inFlight of [1, 16]) {
-    const ours = await measure(inFlight === 1 ? 8 : 32, inFlight, list);
-    const floor = await measure(inFlight === 1 ? 8 : 32, inFlight, async () => raw.list());
-    figures.push({
-      what: `${name} ListVolumes of ${total} p50, ${inFlight} in flight`,
-      ours: p50(ours),
-      floor: p50(floor),
-      floorIs: floors.list,
-      unit: 'ms',
-    });
-  }
-  figures.push({ what: `${name} ListVolumes page of 500 p50`, ours: p50(await measure(12, 1, page)), unit: 'ms' });
-  return figures;
+  return [
+    ...flat,
+    ...(await wholeListFigures(driver, subject, total)),
+    ...(await volumePageFigures(driver, subject, page, total)),
+    ...(await snapshotListFigures(driver, subject, volumes, (i) => `many-${i % made}`, progress)),
+  ];
 }
 
 /**
@@ -165,11 +122,6 @@ async function paced(ours: Measured, driver: Driver, { name, raw, floors }: Subj
   };
 }
 
-interface Pair {
-  readonly ours: Measured;
-  readonly floor: Measured;
-}
-
 async function inTurns(ours: Work, floor: Work, inFlight: number): Promise<Pair> {
   const count = inFlight === 1 ? batch : batch * 4;
   const runs = { ours: [] as Measured[], floor: [] as Measured[] };
@@ -179,12 +131,4 @@ async function inTurns(ours: Work, floor: Work, inFlight: number): Promise<Pair>
     runs.floor.push(await measure(count, inFlight, async (i) => floor(volume('raw', i))));
   }
   return { ours: merge(runs.ours), floor: merge(runs.floor) };
-}
-
-function figure(rpc: string, inFlight: number, { ours, floor }: Pair, floorIs: string, aims: AimPair = {}): Figure {
-  const aim = inFlight === 1 ? aims.alone : aims.many;
-  const common = { floorIs, ...(aim === undefined ? {} : { aim }) };
-  if (inFlight === 1)
-    return { what: `${rpc} p50, 1 in flight`, ours: p50(ours), floor: p50(floor), unit: 'ms', ...common };
-  return { what: `${rpc}, ${inFlight} in flight`, ours: ours.perSecond, floor: floor.perSecond, unit: '/s', ...common };
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { call, type Driver } from '../test/harness/driver.js';
 import { publishRequest, stageRequest, unpublishRequest, unstageRequest } from '../test/harness/requests.js';
-import { Volumes } from './controller.js';
 import { type Measured, measure } from './measure.js';
 import type { Progress, Subject } from './subject.js';
+import { Volumes } from './volumes.js';
 
 export const nodeRounds = 8;
 

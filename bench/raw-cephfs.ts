@@ -30,11 +30,21 @@ export async function openRawCephfs(cluster: TestCluster, fsName: string, group:
   const { ctx } = client;
   const fs = await client.connection.fileSystem(ctx, fsName, ['/']);
   const at = (name: string) => `${home}/${name}`;
+  const setQuota = async (name: string, bytes: Buffer) => {
+    check(await cephfs.setAttribute(mount, at(name), quota, bytes, bytes.length, 0), 'ceph_lsetxattr');
+  };
+  const create = async (name: string) => {
+    check(await cephfs.makeDirectory(mount, at(name), 0o755), 'ceph_mkdir');
+    await setQuota(name, giB);
+  };
+  const takeSnapshot = async (volume: string, snapshot: string) => {
+    check(await cephfs.makeDirectory(mount, `${at(volume)}/.snap/${snapshot}`, 0o755), 'ceph_mkdir in .snap');
+  };
+  const removeSnapshot = async (volume: string, snapshot: string) => {
+    check(await cephfs.removeDirectory(mount, `${at(volume)}/.snap/${snapshot}`), 'ceph_rmdir in .snap');
+  };
   return {
-    create: async (name) => {
-      check(await cephfs.makeDirectory(mount, at(name), 0o755), 'ceph_mkdir');
-      check(await cephfs.setAttribute(mount, at(name), quota, giB, giB.length, 0), 'ceph_lsetxattr');
-    },
+    create,
     lookUp: async (name) => {
       const value = Buffer.alloc(64);
       check(await cephfs.getAttribute(mount, at(name), quota, value, value.length), 'ceph_lgetxattr');
@@ -43,6 +53,17 @@ export async function openRawCephfs(cluster: TestCluster, fsName: string, group:
       check(await cephfs.rename(mount, at(name), `${trash}/${name}`), 'ceph_rename');
     },
     list: async () => (await fs.list(ctx, group)).length,
+    listPage: async (size) => (await fs.listPart(ctx, group, '', size)).entries.length,
+    listSnapshotPage: async (size) => (await fs.listPart(ctx, `${group}/.cuttle/snapshots`, '', size)).entries.length,
+    snapshot: async (volume, snapshot) => takeSnapshot(volume, snapshot),
+    deleteSnapshot: async (volume, snapshot) => removeSnapshot(volume, snapshot),
+    restore: async (_volume, _snapshot, name) => create(name),
+    clone: async (volume, name) => {
+      await takeSnapshot(volume, name);
+      await create(name);
+      await removeSnapshot(volume, name);
+    },
+    grow: async (volume, bytes) => setQuota(volume, Buffer.from(bytes.toString())),
     emptyTrash: async () => {
       for (const directory of [trash, `${group}/.cuttle/trash`]) {
         for (const { name } of await fs.list(ctx, directory))

@@ -15,12 +15,13 @@ import { openRawCephfs } from './raw-cephfs.js';
 import { openRawRbd } from './raw-rbd.js';
 import { rbdByHand, rbdNodeFigures } from './rbd-node.js';
 import { rbdSubject } from './rbd-subject.js';
+import { benchSnapshots } from './snapshots.js';
 import type { Progress } from './subject.js';
 import { type Figure, met, renderTable } from './table.js';
 
 const help = `npm run bench [-- --volumes N] [--backends rbd,cephfs]
   One table of figures, each beside the bare library calls or programs measured in the same run.
-  --volumes N       how many volumes there are for the flatness figures (default 2000)
+  --volumes N       how many volumes there are for the flatness figures (default 5000)
   --backends LIST   what is measured (default rbd,cephfs)
   Exit code 0 also when an aim is missed: these are figures, not tests.`;
 
@@ -30,7 +31,7 @@ const fsName = 'cephfs';
 
 const { values } = parseArgs({
   options: {
-    volumes: { type: 'string', default: '2000' },
+    volumes: { type: 'string', default: '5000' },
     backends: { type: 'string', default: 'rbd,cephfs' },
     help: { type: 'boolean' },
   },
@@ -103,6 +104,7 @@ async function benchRbd({ cluster, driver, volumes, directory, progress }: Part)
   const figures = [
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
+    ...(await benchSnapshots(driver, subject, progress)),
     ...rbdNodeFigures(await runNode(driver, subject, directory, progress), await rbdByHand(cluster, pool, directory)),
   ];
   await raw.close();
@@ -115,6 +117,7 @@ async function benchCephfs({ cluster, driver, group, volumes, directory, progres
   const figures = [
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
+    ...(await benchSnapshots(driver, subject, progress)),
     ...cephfsNodeFigures(
       await runNode(driver, subject, directory, progress),
       await cephfsByHand(cluster, raw, directory),

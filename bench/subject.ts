@@ -11,6 +11,16 @@ export interface RawVolumes {
   readonly hide: (name: string) => Promise<void>;
   /** The names in the place where the driver keeps its volumes. */
   readonly list: () => Promise<number>;
+  /** As many of these names as there are on a page. */
+  readonly listPage: (size: number) => Promise<number>;
+  /** What a page of ListSnapshots can't do without. */
+  readonly listSnapshotPage: (size: number) => Promise<number>;
+  /** Of a volume that create() has made; so are the following. */
+  readonly snapshot: (volume: string, snapshot: string) => Promise<void>;
+  readonly deleteSnapshot: (volume: string, snapshot: string) => Promise<void>;
+  readonly restore: (volume: string, snapshot: string, name: string) => Promise<void>;
+  readonly clone: (volume: string, name: string) => Promise<void>;
+  readonly grow: (volume: string, bytes: bigint) => Promise<void>;
   /** Frees the space of what was hidden, here and by the driver, so that nobody does it while something is measured. */
   readonly emptyTrash: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -30,8 +40,12 @@ export interface Subject {
   readonly capability: csi.v1.VolumeCapability;
   readonly raw: RawVolumes;
   /** What each raw call is, in words. */
-  readonly floors: Readonly<Record<'create' | 'lookUp' | 'hide' | 'list', string>>;
-  readonly aims: Readonly<Partial<Record<'create' | 'again' | 'delete', AimPair>>>;
+  readonly floors: Readonly<Record<Floor, string>>;
+  readonly aims: Readonly<Partial<Record<'create' | 'again' | 'delete' | 'snapshot' | 'restore', AimPair>>>;
+  /** How many are made: alone and with 16 in flight, and for the lists. RBD's take a second each. */
+  readonly snapshots: { readonly alone: number; readonly many: number; readonly listed: number };
 }
+
+type Floor = Exclude<keyof RawVolumes, 'emptyTrash' | 'close'>;
 
 export type Progress = (text: string) => void;

@@ -15,6 +15,8 @@ export interface CreateVolumeInput {
   readonly capacity: CapacityRange | undefined;
   readonly capabilities: readonly VolumeCapability[];
   readonly parameters: StringMap;
+  /** What ControllerModifyVolume may change later; counts before `parameters`. */
+  readonly mutableParameters: StringMap;
   readonly credentials: Credentials | undefined;
   /** undefined for an empty volume. */
   readonly source: ContentSource | undefined;
@@ -107,6 +109,16 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
     range: CapacityRange,
     credentials: Credentials | undefined,
   ): Promise<GrownVolume>;
+  /**
+   * Changes the mutable parameters that are named, all or none; the others stay. Idempotent; the volume may be in use.
+   * @throws DriverError NOT_FOUND, INVALID_ARGUMENT with nothing changed.
+   */
+  modifyVolume(
+    ctx: CallContext,
+    id: Id,
+    mutableParameters: StringMap,
+    credentials: Credentials | undefined,
+  ): Promise<void>;
   /** undefined when there is no such volume. */
   findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<Volume | undefined>;
   /** Why a volume can't be used this way; undefined when it can. */

@@ -25,19 +25,31 @@ const formerNames: StringMap = {
 
 /**
  * Refuses every parameter that isn't known, by name.
+ * @param what the sentence's word for one
  * @throws DriverError INVALID_ARGUMENT with the nearest known name, or with what replaces a former one.
  */
-export function refuseUnknownParameters(parameters: StringMap, known: readonly string[]): void {
+export function refuseUnknownParameters(parameters: StringMap, known: readonly string[], what = 'parameter'): void {
   for (const name of Object.keys(parameters)) {
     if (known.includes(name) || name.startsWith(provisionerPrefix)) continue;
     const replacement = Object.hasOwn(formerNames, name) ? formerNames[name] : undefined;
     if (replacement !== undefined) {
-      throw new DriverError('INVALID_ARGUMENT', `parameter "${name}" belongs to an older Ceph plugin: ${replacement}`);
+      throw new DriverError('INVALID_ARGUMENT', `${what} "${name}" belongs to an older Ceph plugin: ${replacement}`);
     }
-    const nearest = known.reduce((best, candidate) => (leven(name, candidate) < leven(name, best) ? candidate : best));
+    const nearest = known.reduce((best, candidate) =>
+      distance(name, candidate) < distance(name, best) ? candidate : best,
+    );
     throw new DriverError(
       'INVALID_ARGUMENT',
-      `parameter "${name}" is unknown: did you mean "${nearest}"? Known are ${known.join(', ')}`,
+      `${what} "${name}" is unknown: did you mean "${nearest}"? Known are ${known.join(', ')}`,
     );
   }
+}
+
+/** Ceph's own spelling, image_features, is as near as imagefeatures. */
+function distance(name: string, candidate: string): number {
+  return leven(plain(name), plain(candidate));
+}
+
+function plain(name: string): string {
+  return name.replaceAll(/[-_]/g, '').toLowerCase();
 }

@@ -8,6 +8,8 @@ export interface VolumeRecord {
   readonly name: string;
   /** The request's parameters, without what the provisioner adds. */
   readonly parameters: StringMap;
+  /** The request's mutable parameters; later changes of them are not written here. Absent when there were none. */
+  readonly mutableParameters?: StringMap;
   /** Who it is for, when the provisioner says so (--extra-create-metadata). */
   readonly labels: StringMap;
   /** The size that was decided on when it was made, where the volume itself can be there without one. */
@@ -28,13 +30,15 @@ const labelNames = ['pvc/name', 'pvc/namespace', 'pv/name'];
 export function recordOf(
   name: string,
   parameters: StringMap,
-  more: { readonly sizeBytes?: bigint; readonly source?: string } = {},
+  more: { readonly sizeBytes?: bigint; readonly source?: string; readonly mutableParameters?: StringMap } = {},
 ): VolumeRecord {
-  const sorted = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = sortedEntries(parameters);
+  const mutable = sortedEntries(more.mutableParameters ?? {});
   return {
     version: 1,
     name,
     parameters: Object.fromEntries(sorted.filter(([key]) => !key.startsWith(labelPrefix))),
+    ...(mutable.length === 0 ? {} : { mutableParameters: Object.fromEntries(mutable) }),
     labels: Object.fromEntries(
       sorted
         .filter(([key]) => labelNames.some((label) => key === labelPrefix + label))
@@ -70,14 +74,26 @@ function isRecord(value: unknown): value is VolumeRecord {
 
 /** What differs between two requests for one name, for the sentence; undefined when nothing does. */
 export function firstDifference(recorded: VolumeRecord, requested: VolumeRecord): string | undefined {
-  const keys = new Set([...Object.keys(recorded.parameters), ...Object.keys(requested.parameters)]);
-  for (const key of [...keys].sort()) {
-    const before = recorded.parameters[key];
-    const now = requested.parameters[key];
-    if (before !== now) return `parameter ${key} was ${quote(before)} and now is ${quote(now)}`;
-  }
+  const differing =
+    firstDifferenceOf('parameter', recorded.parameters, requested.parameters) ??
+    firstDifferenceOf('mutable parameter', recorded.mutableParameters ?? {}, requested.mutableParameters ?? {});
+  if (differing !== undefined) return differing;
   if (recorded.source === requested.source) return undefined;
   return `volume_content_source was ${quote(recorded.source)} and now is ${quote(requested.source)}`;
+}
+
+function firstDifferenceOf(what: string, recorded: StringMap, requested: StringMap): string | undefined {
+  const keys = new Set([...Object.keys(recorded), ...Object.keys(requested)]);
+  for (const key of [...keys].sort()) {
+    const before = recorded[key];
+    const now = requested[key];
+    if (before !== now) return `${what} ${key} was ${quote(before)} and now is ${quote(now)}`;
+  }
+  return undefined;
+}
+
+function sortedEntries(map: StringMap): [string, string][] {
+  return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function quote(value: string | undefined): string {

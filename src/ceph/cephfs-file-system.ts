@@ -5,11 +5,21 @@ import { errno, ifPresent } from './ceph-error.js';
 import { deleteAttribute, readAttribute, writeAttribute } from './cephfs-attributes.js';
 import { createDirectory } from './cephfs-create.js';
 import { readBatch } from './cephfs-directory.js';
+import { readPart } from './cephfs-directory-part.js';
 import { FileLocks } from './cephfs-locks.js';
 import type { CephFsMount } from './cephfs-mount.js';
+import { settled } from './settled.js';
 import { TreeCopies } from './cephfs-tree-copy.js';
 import { removeTree } from './cephfs-tree-removal.js';
-import type { CephFileSystem, DirectoryCreation, DirectoryEntry, FileStatus, TreeCopy, TreeRemoval } from './client.js';
+import type {
+  CephFileSystem,
+  DirectoryCreation,
+  DirectoryEntry,
+  DirectoryPart,
+  FileStatus,
+  TreeCopy,
+  TreeRemoval,
+} from './client.js';
 import { type PointerOut, written } from './native/library.js';
 import { libcephfs, noFollow, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
 
@@ -81,14 +91,15 @@ export class MountedFileSystem implements CephFileSystem {
   async attributes(ctx: CallContext, path: string, names: readonly string[]): Promise<Map<string, string>> {
     const doing = `read attributes of ${path}`;
     return this.#at(ctx, doing, path, async (local) => {
-      const read = names.map(async (name) => [name, await readAttribute(this.#mount, local, name, doing)] as const);
-      const settled = await Promise.allSettled(read);
       const values = new Map<string, string>();
-      for (const result of settled) {
-        if (result.status === 'rejected') throw result.reason;
-        const [name, value] = result.value;
+      const read = async (name: string) => {
+        const value = await readAttribute(this.#mount, local, name, doing);
         if (value !== undefined) values.set(name, value);
-      }
+      };
+      // The first finds the path, which the others then know: at the same time each would ask the MDS for it.
+      const [first, ...rest] = names;
+      if (first !== undefined) await read(first);
+      await settled(rest.map(read));
       return values;
     });
   }
@@ -130,6 +141,11 @@ export class MountedFileSystem implements CephFileSystem {
         await libcephfs().closeDirectory(this.#mount.handle, directory);
       }
     });
+  }
+
+  async listPart(ctx: CallContext, path: string, after: string, fewest: number): Promise<DirectoryPart> {
+    const doing = `list ${path}`;
+    return this.#at(ctx, doing, path, async (local) => readPart(this.#mount, local, after, fewest, doing));
   }
 
   async rename(ctx: CallContext, from: string, to: string): Promise<void> {

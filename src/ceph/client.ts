@@ -112,8 +112,12 @@ export interface ImageCreation {
   readonly order?: number;
   readonly stripeUnitBytes?: bigint;
   readonly stripeCount?: bigint;
-  /** Set on the new image, unless somebody else has set that key on it meanwhile. */
-  readonly metadata?: { readonly key: string; readonly value: string };
+  /** Set on the new image, unless somebody else has set that key on it meanwhile; `beside` in the same operation. */
+  readonly metadata?: {
+    readonly key: string;
+    readonly value: string;
+    readonly beside?: ReadonlyMap<string, string>;
+  };
 }
 
 /** What an image's header says, read in one round trip. */
@@ -123,6 +127,14 @@ export interface ImageHeader {
   readonly features: bigint;
   /** Whether there are snapshots, those that only clones still need included. */
   readonly hasSnapshots: boolean;
+  /** Those of the asked-for metadata keys that are set. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** What a list says of an image. */
+export interface ImageSummary {
+  readonly id: string;
+  readonly sizeBytes: bigint;
   /** Those of the asked-for metadata keys that are set. */
   readonly metadata: ReadonlyMap<string, string>;
 }
@@ -163,20 +175,31 @@ export interface RbdImages {
   /** @throws CephError ENOENT. */
   header(ctx: CallContext, name: string, metadataKeys: readonly string[]): Promise<ImageHeader>;
   headerById(ctx: CallContext, id: string, metadataKeys: readonly string[]): Promise<ImageHeader>;
+  /** Of many images at once, in the ids' order; undefined for one that isn't there (any more). */
+  summaries(
+    ctx: CallContext,
+    ids: readonly string[],
+    metadataKeys: readonly string[],
+  ): Promise<(ImageSummary | undefined)[]>;
   layout(ctx: CallContext, name: string): Promise<ImageLayout>;
   /** Names and ids after startAfter, in name order, at most max. */
   list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>>;
   /**
-   * Sets metadata on the image with this id. With `expected`, nothing is written unless that key has that value ('' = it is not set).
-   * @returns false in that case.
+   * Sets metadata on the image with this id, and removes the keys whose value is null, in one operation. With `expected`, nothing is
+   * written unless that key has that value ('' = it is not set). @returns false in that case.
    */
   setMetadata(
     ctx: CallContext,
     id: string,
-    values: ReadonlyMap<string, string>,
+    values: ReadonlyMap<string, string | null>,
     expected?: { readonly key: string; readonly value: string },
   ): Promise<boolean>;
   removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
+  /**
+   * Tells whoever has the image open that its header has changed: librbd reads the image's own configuration (metadata `conf_...`)
+   * again. A client that gives no answer within two seconds is not waited for.
+   */
+  announce(ctx: CallContext, id: string): Promise<void>;
   /** Makes the image larger; one that is large enough stays as it is. @returns its size afterwards, in bytes. */
   grow(ctx: CallContext, name: string, sizeBytes: bigint): Promise<bigint>;
   rename(ctx: CallContext, from: string, to: string): Promise<void>;

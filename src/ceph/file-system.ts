@@ -21,6 +21,17 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean;
 }
 
+/** With its place in Ceph's own order, which is the same whatever comes and goes beside it. */
+export interface PlacedEntry extends DirectoryEntry {
+  readonly place: string;
+}
+
+export interface DirectoryPart {
+  readonly entries: readonly PlacedEntry[];
+  /** Nothing comes after them. */
+  readonly isLast: boolean;
+}
+
 export interface FileStatus {
   readonly isDirectory: boolean;
   /** Permission bits alone. */
@@ -75,6 +86,11 @@ export interface CephFileSystem {
   removeAttribute(ctx: CallContext, path: string, name: string): Promise<void>;
   /** Without `.` and `..`, in no order; names that are no UTF-8 are left out. @throws CephError ENOENT, ENOTDIR. */
   list(ctx: CallContext, path: string): Promise<DirectoryEntry[]>;
+  /**
+   * Like list(), a part of it, in Ceph's own order: after a place that an earlier part gave ('' = from the start), whether that entry
+   * is still there or not; at least `fewest` entries unless the directory ends. @throws CephError also EINVAL: no such place.
+   */
+  listPart(ctx: CallContext, path: string, after: string, fewest: number): Promise<DirectoryPart>;
   /** Within one quota's realm, else EXDEV. @throws CephError ENOENT, EXDEV, EEXIST or ENOTEMPTY (a target that isn't empty). */
   rename(ctx: CallContext, from: string, to: string): Promise<void>;
   /**

@@ -1,7 +1,7 @@
 import { cephError, errno } from './ceph-error.js';
 import type { ImageHeader } from './client.js';
 import { Decoder, encodeMap, encodeString, encodeUint64 } from './native/encoding.js';
-import { type PointerOut, readBytes } from './native/library.js';
+import { type Pointer, type PointerOut, readBytes } from './native/library.js';
 import { librados } from './native/librados.js';
 import { checkPool, type PoolHandle } from './pool-handle.js';
 
@@ -111,11 +111,11 @@ function present(answers: HeaderReply['metadata']): Map<string, string> {
   return values;
 }
 
-/** Sets image metadata in one compound write. @returns false when `expected` doesn't hold. Runs inside a lane's job. */
+/** Sets image metadata, and removes that of value null, in one compound write. @returns false when `expected` doesn't hold. Runs inside a lane's job. */
 export async function writeMetadata(
   handle: PoolHandle,
   id: string,
-  values: ReadonlyMap<string, string>,
+  values: ReadonlyMap<string, string | null>,
   expected: { readonly key: string; readonly value: string } | undefined,
 ): Promise<boolean> {
   const rados = librados();
@@ -127,8 +127,12 @@ export async function writeMetadata(
       const value = Buffer.from(expected.value, 'utf8');
       rados.writeOpOmapCompare.sync(op, metadataPrefix + expected.key, compareEqual, value, value.length, null);
     }
-    const input = encodeMap(values);
-    rados.writeOpExec.sync(op, 'rbd', 'metadata_set', input, input.length, null);
+    const set = new Map<string, string>();
+    for (const [key, value] of values) {
+      if (value === null) callClass(op, 'metadata_remove', encodeString(key));
+      else set.set(key, value);
+    }
+    if (set.size > 0) callClass(op, 'metadata_set', encodeMap(set));
     const returned = await rados.writeOpOperate(op, handle.io, `rbd_header.${id}`, null, 0);
     if (returned === -errno.ECANCELED) return false;
     if (returned < 0) throw cephError(returned, handle.describe(`write metadata of image ${handle.name}/${id}`));
@@ -136,6 +140,10 @@ export async function writeMetadata(
   } finally {
     rados.releaseWriteOp.sync(op);
   }
+}
+
+function callClass(op: Pointer, method: string, input: Buffer): void {
+  librados().writeOpExec.sync(op, 'rbd', method, input, input.length, null);
 }
 
 /** Removes one metadata key; one that isn't there is fine. Runs inside a lane's job. */
@@ -186,11 +194,23 @@ export async function listDirectory(handle: PoolHandle, startAfter: string, max:
 const notifyTimeoutMs = 2_000;
 
 /**
- * Does any client watch the image's header? One round trip when none does, where opening the image to list them takes a dozen. An
- * empty notification is RBD's "header has changed" from its first days: librbd and the kernel look at the header again and
- * acknowledge (drivers/block/rbd.c, rbd_watch_cb). One that doesn't is watching all the same. Runs inside a lane's job.
+ * Does any client watch the image's header? One round trip when none does, where opening the image to list them takes a dozen. One
+ * that doesn't acknowledge is watching all the same. Runs inside a lane's job.
  */
 export async function isWatched(handle: PoolHandle, id: string): Promise<boolean> {
+  return notifyHeader(handle, id, 'ask for the watchers');
+}
+
+/** Who has the image open reads its header again. Runs inside a lane's job. */
+export async function announce(handle: PoolHandle, id: string): Promise<void> {
+  await notifyHeader(handle, id, 'announce a change');
+}
+
+/**
+ * An empty notification is RBD's "header has changed" from its first days: librbd and the kernel look at the header again and
+ * acknowledge (drivers/block/rbd.c, rbd_watch_cb). @returns whether anybody watches, acknowledging or not.
+ */
+async function notifyHeader(handle: PoolHandle, id: string, doing: string): Promise<boolean> {
   const reply: PointerOut = [null];
   const length = [0];
   const returned = await librados().notify(
@@ -204,7 +224,7 @@ export async function isWatched(handle: PoolHandle, id: string): Promise<boolean
   );
   try {
     if (returned === -errno.ETIMEDOUT) return true;
-    if (returned < 0) throw cephError(returned, handle.describe(`ask for the watchers of image ${handle.name}/${id}`));
+    if (returned < 0) throw cephError(returned, handle.describe(`${doing} of image ${handle.name}/${id}`));
     // Two lists, of those who have acknowledged and of those who haven't: nobody is two counts of zero.
     return reply[0] !== null && readBytes(reply[0], length[0] ?? 0).some((byte) => byte !== 0);
   } finally {

@@ -66,11 +66,16 @@ export async function completeImage(
     librados().writeOpCreate.sync(op, exclusive, null);
     callClass(op, 'create', encodeHeader(id, plan));
     const { metadata } = plan;
-    if (metadata !== undefined) callClass(op, 'metadata_set', encodeMap(new Map([[metadata.key, metadata.value]])));
+    if (metadata !== undefined) callClass(op, 'metadata_set', encodeMap(metadataPairs(metadata)));
   });
   if (made === -errno.EEXIST) return 'header taken';
   check(handle, made, `create image ${handle.name}/${name}`);
   return 'built';
+}
+
+/** All that is set together. */
+export function metadataPairs(metadata: NonNullable<ImageCreation['metadata']>): Map<string, string> {
+  return new Map([...(metadata.beside ?? []), [metadata.key, metadata.value]]);
 }
 
 /** @returns false when the directory has the name with another id. */

@@ -6,7 +6,7 @@ import { imageOption, librbd } from './native/librbd.js';
 import { checkPool, missingPool, type PoolHandle } from './pool-handle.js';
 import { RbdDefaultsReader } from './rbd-defaults.js';
 import { readImageId, writeMetadata } from './rbd-header.js';
-import { buildImage, completeImage } from './rbd-image-build.js';
+import { buildImage, completeImage, metadataPairs } from './rbd-image-build.js';
 
 /** Makes images: plain ones by class methods, the others by librbd (ADR 11). Everything runs inside a lane's job. */
 export class ImageCreator {
@@ -51,11 +51,8 @@ export class ImageCreator {
   async #createByLibrary(doing: string, name: string, image: ImageCreation): Promise<boolean> {
     await this.#createImage(doing, name, image);
     if (image.metadata === undefined) return true;
-    const { key, value } = image.metadata;
-    return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), {
-      key,
-      value: '',
-    });
+    const id = await readImageId(this.#handle, name);
+    return writeMetadata(this.#handle, id, metadataPairs(image.metadata), { key: image.metadata.key, value: '' });
   }
 
   async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {

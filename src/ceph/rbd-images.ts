@@ -1,12 +1,29 @@
 import type { CallContext } from '../platform/call-context.js';
 import { cephError, errno } from './ceph-error.js';
-import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
+import type {
+  ImageCreation,
+  ImageHeader,
+  ImageLayout,
+  ImageSummary,
+  ImageWatcher,
+  RbdImages,
+  TrashEntry,
+} from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
 import { librbd } from './native/librbd.js';
 import { ImageCreator } from './rbd-image-creator.js';
-import { deleteMetadata, isWatched, listDirectory, readHeader, readImageId, writeMetadata } from './rbd-header.js';
+import {
+  announce,
+  deleteMetadata,
+  isWatched,
+  listDirectory,
+  readHeader,
+  readImageId,
+  writeMetadata,
+} from './rbd-header.js';
+import { readSummaries, summariesPerJob } from './rbd-summaries.js';
 import type { RunOptions } from './native-lane.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
 
@@ -52,6 +69,21 @@ export class RbdPoolImages implements RbdImages {
     return this.#value(ctx, `read image ${this.#spec(id)}`, async () => readHeader(this.#handle, id, metadataKeys));
   }
 
+  async summaries(
+    ctx: CallContext,
+    ids: readonly string[],
+    metadataKeys: readonly string[],
+  ): Promise<(ImageSummary | undefined)[]> {
+    const parts = Array.from({ length: Math.ceil(ids.length / summariesPerJob) }, (_, i) =>
+      ids.slice(i * summariesPerJob, (i + 1) * summariesPerJob),
+    );
+    const doing = `read images of pool ${this.#handle.name}`;
+    const found = await Promise.all(
+      parts.map(async (part) => this.#value(ctx, doing, async () => readSummaries(this.#handle, part, metadataKeys))),
+    );
+    return found.flat();
+  }
+
   async layout(ctx: CallContext, name: string): Promise<ImageLayout> {
     return this.#withImage(ctx, `read the layout of image ${this.#spec(name)}`, name, 'read', async (image) => {
       const number = async (read: (image: Pointer, value: Buffer) => Promise<number>) => {
@@ -77,7 +109,7 @@ export class RbdPoolImages implements RbdImages {
   async setMetadata(
     ctx: CallContext,
     id: string,
-    values: ReadonlyMap<string, string>,
+    values: ReadonlyMap<string, string | null>,
     expected?: { readonly key: string; readonly value: string },
   ): Promise<boolean> {
     return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () =>
@@ -89,6 +121,10 @@ export class RbdPoolImages implements RbdImages {
     await this.#value(ctx, `remove metadata of image ${this.#spec(id)}`, async () =>
       deleteMetadata(this.#handle, id, key),
     );
+  }
+
+  async announce(ctx: CallContext, id: string): Promise<void> {
+    await this.#value(ctx, `announce a change of image ${this.#spec(id)}`, async () => announce(this.#handle, id));
   }
 
   async grow(ctx: CallContext, name: string, sizeBytes: bigint): Promise<bigint> {

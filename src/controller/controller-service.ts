@@ -26,6 +26,7 @@ import { getCapacity } from './get-capacity.js';
 import { getSnapshot } from './get-snapshot.js';
 import { listSnapshots, type ListSnapshotsInput } from './list-snapshots.js';
 import { listVolumes } from './list-volumes.js';
+import { modifyVolume, type ModifyVolumeInput } from './modify-volume.js';
 import { validateVolumeCapabilities } from './validate-volume-capabilities.js';
 
 export interface DeleteVolumeInput {
@@ -66,6 +67,7 @@ export interface ControllerService {
   createVolume(ctx: CallContext, input: CreateVolumeInput): Promise<Volume>;
   deleteVolume(ctx: CallContext, input: DeleteVolumeInput): Promise<void>;
   expandVolume(ctx: CallContext, input: ExpandVolumeInput): Promise<GrownVolume>;
+  modifyVolume(ctx: CallContext, input: ModifyVolumeInput): Promise<void>;
   /** The reason why the volume can't be used in all of these ways; undefined when it can. */
   validateVolumeCapabilities(ctx: CallContext, input: ValidateInput): Promise<string | undefined>;
   getCapacity(ctx: CallContext, input: GetCapacityInput): Promise<Capacity>;
@@ -86,6 +88,7 @@ export function controllerService(deps: ControllerDependencies): ControllerServi
     createVolume: async (ctx, input) => createVolume(ctx, deps, input),
     deleteVolume: async (ctx, input) => deleteVolume(ctx, deps, input),
     expandVolume: async (ctx, input) => expandVolume(ctx, deps, input),
+    modifyVolume: async (ctx, input) => modifyVolume(ctx, deps, input),
     validateVolumeCapabilities: async (ctx, input) => validateVolumeCapabilities(ctx, deps, input),
     getCapacity: async (ctx, input) => getCapacity(ctx, deps, input),
     listVolumes: async (ctx, input) => listVolumes(ctx, deps, input),

@@ -24,8 +24,11 @@ export async function createVolume(
 }
 
 /** Equal for requests that ask for the same volume. */
-function fingerprint({ capacity, parameters, capabilities, source }: CreateVolumeInput): string {
+function fingerprint(input: CreateVolumeInput): string {
+  const { capacity, capabilities, source } = input;
   const range = capacity === undefined ? [] : [capacity.requiredBytes.toString(), capacity.limitBytes.toString()];
-  const sorted = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([range, sorted, capabilities, source]);
+  const sorted = [input.parameters, input.mutableParameters].map((map) =>
+    Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+  return JSON.stringify([range, ...sorted, capabilities, source]);
 }

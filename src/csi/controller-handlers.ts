@@ -12,6 +12,7 @@ import {
   readExpandVolume,
   readGetCapacity,
   readListVolumes,
+  readModifyVolume,
   readValidate,
 } from './validate/controller.js';
 
@@ -23,6 +24,7 @@ const capabilities = [
   Type.LIST_VOLUMES,
   Type.GET_CAPACITY,
   Type.EXPAND_VOLUME,
+  Type.MODIFY_VOLUME,
   Type.CREATE_DELETE_SNAPSHOT,
   Type.LIST_SNAPSHOTS,
   Type.GET_SNAPSHOT,
@@ -51,6 +53,11 @@ export function controllerHandlers(service: ControllerService): Record<string, R
         capacity_bytes: grown.sizeBytes.toString(),
         node_expansion_required: grown.needsNode,
       });
+    },
+
+    ControllerModifyVolume: async (ctx, request) => {
+      await service.modifyVolume(ctx, readModifyVolume(request as csi.v1.ControllerModifyVolumeRequest));
+      return new csi.v1.ControllerModifyVolumeResponse();
     },
 
     ValidateVolumeCapabilities: async (ctx, request) => {

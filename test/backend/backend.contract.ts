@@ -5,6 +5,7 @@ import { cloneChecks } from './clone.contract.js';
 import { controllerChecks } from './controller.contract.js';
 import { growthChecks } from './growth.contract.js';
 import { inFlightChecks } from './in-flight.contract.js';
+import { modifyChecks } from './modify.contract.js';
 import { nodeChecks } from './node.contract.js';
 import { restartChecks } from './restart.contract.js';
 import { snapshotChecks } from './snapshot.contract.js';
@@ -15,6 +16,7 @@ const groups: Readonly<Record<string, Checks>> = {
   controller: controllerChecks,
   node: nodeChecks,
   growth: growthChecks,
+  'mutable parameters': modifyChecks,
   snapshots: snapshotChecks,
   'volumes made of others': cloneChecks,
   'in flight': inFlightChecks,

@@ -18,6 +18,15 @@ export interface BackendUnderTest {
   /** Like `parameters`, but for a volume that differs. */
   readonly otherParameters: Readonly<Record<string, string>>;
   readonly sizeBytes: bigint;
+  /** For ControllerModifyVolume: `second` changes some of what `first` sets. */
+  readonly mutable: {
+    readonly first: Readonly<Record<string, string>>;
+    readonly second: Readonly<Record<string, string>>;
+    /** With what the refusal says. */
+    readonly impossible: readonly (readonly [Readonly<Record<string, string>>, RegExp])[];
+    /** What Ceph itself has, under the parameters' names; those that are not set are left out. */
+    readonly read: (volumeId: string) => Promise<Record<string, string>>;
+  };
   readonly capabilities: {
     readonly access: 'mount' | 'block';
     readonly of: (mode: 'SINGLE_NODE_WRITER' | WriterMode | ReaderMode) => csi.v1.VolumeCapability;

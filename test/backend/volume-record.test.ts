@@ -63,6 +63,10 @@ t.test('the first parameter that differs is told with both values', (t) => {
   t.equal(firstDifference(of({ a: '1' }), of({})), 'parameter a was "1" and now is not set');
   t.equal(firstDifference(of({}), of({ z: '', a: '' })), 'parameter a was not set and now is ""');
   t.equal(firstDifference(of({}, 's'), of({}, 's')), undefined);
+  const mutable = (mutableParameters: Record<string, string>) => recordOf('a', {}, { mutableParameters });
+  t.equal(firstDifference(mutable({}), of({})), undefined, 'none at all is the same as none');
+  t.equal(firstDifference(mutable({ x: '1' }), mutable({ x: '1' })), undefined);
+  t.equal(firstDifference(mutable({ x: '1' }), mutable({})), 'mutable parameter x was "1" and now is not set');
   t.equal(firstDifference(of({}, 's'), of({})), 'volume_content_source was "s" and now is not set');
   t.end();
 });

@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import type { MakeSubject } from './contract-subject.js';
+import { directoryPartContract } from './directory-part.contract.js';
 import { fileSystemContract } from './file-system.contract.js';
 import { imageContract } from './image.contract.js';
 import { imageListContract } from './image-list.contract.js';
@@ -17,5 +18,6 @@ export async function cephClientContract(t: Test, makeSubject: MakeSubject): Pro
   await t.test('image metadata', async (t) => metadataContract(t, subject));
   await t.test('lists of images', async (t) => imageListContract(t, subject));
   await t.test('file systems', async (t) => fileSystemContract(t, subject));
+  await t.test('parts of directories', async (t) => directoryPartContract(t, subject));
   await t.test('the trash', async (t) => trashContract(t, subject));
 }

@@ -69,4 +69,28 @@ export async function imageListContract(t: Test, subject: ContractSubject): Prom
     t.same([...(await readPages(images, 5)).keys()], names);
     t.equal((await images.list(context(), '', 100)).size, 12);
   });
+
+  await t.test('many images are read at once, in the order of their ids, those that are gone left empty', async (t) => {
+    const { images } = await openPool(subject);
+    const names = countedNames('img-', 100);
+    await eachConcurrently(names, 16, async (name) => {
+      const metadata = { key: 'name', value: name, beside: new Map([['long', name.repeat(1_000)]]) };
+      await images.create(context(), name, creation({ metadata }));
+    });
+    const ids = [...(await images.list(context(), '', 1_000)).values()];
+    const asked = [...ids.slice(0, 50), 'ffffffffffff', ...ids.slice(50)];
+    const found = await images.summaries(context(), asked, ['name', 'missing']);
+    t.same(
+      found.map((one) => one?.id),
+      [...ids.slice(0, 50), undefined, ...ids.slice(50)],
+    );
+    t.same(
+      found.flatMap((one) => (one === undefined ? [] : [one.metadata.get('name')])),
+      names,
+    );
+    t.ok(found.every((one) => one === undefined || one.sizeBytes === 1n << 30n));
+    const [first] = await images.summaries(context(), ids.slice(0, 1), ['long', 'name']);
+    t.equal(first?.metadata.get('long'), 'img-00000'.repeat(1_000), 'a value that has no room in the first answer');
+    t.same(await images.summaries(context(), [], ['name']), []);
+  });
 }

@@ -11,7 +11,7 @@ export async function metadataContract(t: Test, subject: ContractSubject): Promi
   };
   const read = async (id: string, ...keys: string[]) =>
     Object.fromEntries((await images.headerById(context(), id, keys)).metadata);
-  const write = async (id: string, values: Record<string, string>, onlyIfAbsent?: string) =>
+  const write = async (id: string, values: Record<string, string | null>, onlyIfAbsent?: string) =>
     images.setMetadata(
       context(),
       id,
@@ -65,6 +65,32 @@ export async function metadataContract(t: Test, subject: ContractSubject): Promi
       t.equal(won.filter(Boolean).length, 1);
       const winner = writers[won.indexOf(true)];
       t.same(await read(id, 'owner', 'same'), { owner: winner, same: winner });
+    }
+  });
+
+  await t.test(
+    'null removes a key in the operation that sets others, or in none when the expectation fails',
+    async (t) => {
+      const id = await newImage();
+      await write(id, { a: '1', b: '2', c: '3' });
+      t.equal(await write(id, { a: null, missing: null, b: 'new' }), true);
+      t.same(await read(id, 'a', 'b', 'c'), { b: 'new', c: '3' });
+      t.equal(await write(id, { b: null, d: '4' }, 'c'), false);
+      t.same(await read(id, 'b', 'c', 'd'), { b: 'new', c: '3' });
+      t.equal(await write(id, { b: null, c: null }), true);
+      t.same(await read(id, 'b', 'c'), {});
+    },
+  );
+
+  await t.test('what is set beside the first key of a new image is there with it', async (t) => {
+    const metadata = { key: 'owner', value: 'me', beside: new Map([['conf_rbd_qos_iops_limit', '7']]) };
+    for (const [name, more] of [
+      ['plain', {}],
+      ['striped', { stripeUnitBytes: 65_536n, stripeCount: 4n }],
+    ] as const) {
+      await images.create(context(), name, creation({ metadata, ...more }));
+      const id = await images.id(context(), name);
+      t.same(await read(id, 'owner', 'conf_rbd_qos_iops_limit'), { owner: 'me', conf_rbd_qos_iops_limit: '7' }, name);
     }
   });
 

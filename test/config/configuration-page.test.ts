@@ -3,7 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
+import { cephfsMutableParameterNames } from '../../src/backend/cephfs/mutable-parameters.js';
 import { cephfsParameterNames, parseParameters as parseCephfs } from '../../src/backend/cephfs/parameters.js';
+import { parseLimits, rbdMutableParameterNames } from '../../src/backend/rbd/mutable-parameters.js';
 import { nodeParameters, parseParameters, rbdParameterNames } from '../../src/backend/rbd/parameters.js';
 import { readClusterFile } from '../../src/config/cluster-file.js';
 import { helpText } from '../../src/config/options.js';
@@ -45,6 +47,14 @@ t.test('each default that --help gives stands in the row of its option', (t) => 
 t.test('docs/configuration.md has every parameter of a StorageClass, and no other', (t) => {
   t.strictSame(firstCells('StorageClass parameters for RBD').sort(), [...rbdParameterNames].sort());
   t.strictSame(firstCells('StorageClass parameters for CephFS').sort(), [...cephfsParameterNames].sort());
+  t.end();
+});
+
+t.test('docs/configuration.md has every mutable parameter, and no other', (t) => {
+  const documented = firstCells('Mutable parameters').flatMap((cell) => cell.split(', '));
+  t.strictSame(documented.sort(), [...rbdMutableParameterNames, ...cephfsMutableParameterNames].sort());
+  const { parameters } = example('Mutable parameters') as { parameters: Record<string, string> };
+  t.ok(parseLimits(parameters).size > 0);
   t.end();
 });
 

@@ -19,6 +19,7 @@ const create = (name: string, change: Partial<CreateVolumeInput> = {}): CreateVo
   capacity: { requiredBytes: 10n, limitBytes: 0n },
   capabilities: [ext4],
   parameters: {},
+  mutableParameters: {},
   credentials: undefined,
   source: undefined,
   ...change,
@@ -57,6 +58,7 @@ const others: readonly [string, Partial<CreateVolumeInput>][] = [
   ['limit', { capacity: { requiredBytes: 10n, limitBytes: 99n } }],
   ['range', { capacity: undefined }],
   ['parameters', { parameters: { x: '1' } }],
+  ['mutable parameters', { mutableParameters: { x: '1' } }],
   ['capabilities', { capabilities: [{ ...ext4, mode: 'SINGLE_NODE_READER_ONLY' }] }],
 ];
 
@@ -121,6 +123,7 @@ t.test('garbage ids get what each RPC owes: OK for DeleteVolume, NOT_FOUND for v
   const missing = { code: 'NOT_FOUND', message: 'volume "fake" does not exist' };
   await t.rejects(service.validateVolumeCapabilities(ctx, validate), missing);
   await t.rejects(service.validateVolumeCapabilities(ctx, { ...validate, id: idOf('fake') }), missing);
+  await t.rejects(service.modifyVolume(ctx, { ...validate, mutableParameters: {} }), missing);
 });
 
 t.test('an id of a backend that is not served is not taken for a deleted volume', async (t) => {

@@ -82,6 +82,11 @@ export class FakeController implements ControllerBackend {
     return { sizeBytes: range.requiredBytes, needsNode: true };
   };
 
+  modifyVolume: ControllerBackend['modifyVolume'] = async (_ctx, id, mutableParameters) => {
+    this.calls.push(`modify ${imageOf(id)} ${JSON.stringify(mutableParameters)}`);
+    await this.beforeWork();
+  };
+
   objection: ControllerBackend['objection'] = ({ access }) =>
     access.type === 'mount' && access.fsType === 'ntfs' ? 'fs_type "ntfs" is not supported' : undefined;
 

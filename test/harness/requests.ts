@@ -27,6 +27,7 @@ export interface CreateOptions {
   readonly requiredBytes?: bigint;
   readonly limitBytes?: bigint;
   readonly parameters?: Readonly<Record<string, string>>;
+  readonly mutable?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly capabilities?: csi.v1.VolumeCapability[];
   /** A snapshot's id, or a volume's. */
@@ -42,6 +43,7 @@ export function createRequest(name: string, options: CreateOptions = {}): csi.v1
     }),
     volume_capabilities: options.capabilities ?? [mountCapability()],
     parameters: new Map(Object.entries(options.parameters ?? {})),
+    mutable_parameters: new Map(Object.entries(options.mutable ?? {})),
     secrets: new Map(Object.entries(options.secrets ?? {})),
     ...(options.source === undefined ? {} : { volume_content_source: contentSource(options.source) }),
   });

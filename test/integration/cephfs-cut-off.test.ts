@@ -49,6 +49,20 @@ for (const [when, undo] of Object.entries(cutOff)) {
   });
 }
 
+t.test('a CreateSnapshot that was cut off after the snapshot was taken is completed by its repetition', async (t) => {
+  const life = site.life(t);
+  const volume = await life.create(asDirectory);
+  const taken = await life.snapshot(volume.id, 'cut-off');
+  const entry = `${group.path}/.cuttle/snapshots/${taken.id.split('@').at(-1) ?? ''}`;
+  const whole = JSON.parse(group.attribute(entry, 'trusted.cuttle.snapshot') ?? '') as Record<string, unknown>;
+  const { sizeBytes, createdMs, ...asked } = whole;
+  t.match({ sizeBytes, createdMs }, { sizeBytes: String(16 << 20), createdMs: Number });
+  group.setAttribute(entry, 'trusted.cuttle.snapshot', JSON.stringify(asked));
+  t.same((await life.rpc.listSnapshots()).ids, [], 'it counts as not taken');
+  t.match(await life.snapshot(volume.id, 'cut-off'), { id: taken.id, bytes: taken.bytes });
+  t.same((await life.rpc.listSnapshots()).ids, [taken.id]);
+});
+
 t.test("Ceph's own commands see the directories as subvolumes, and what they change holds", async (t) => {
   const life = site.life(t);
   const asked = { ...asDirectory, parameters: { backend: 'cephfs', pool: 'cephfs_data' } };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { type BackendUnderTest, backendContract } from '../backend/backend.contract.js';
+import { modifyChecks } from '../backend/modify.contract.js';
 import { snapshotChecks } from '../backend/snapshot.contract.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
 import { Site } from './site.js';
@@ -17,7 +18,36 @@ await site.cluster.rbd(['namespace', 'create', `${site.pool}/${namespace}`]);
 
 const mib = 1n << 20n;
 const parameters = { pool: site.pool };
-const common = { parameters, otherParameters: { ...parameters, objectSize: '8388608' } };
+
+/** What librbd will go by: the image's metadata, as the rbd command shows it. */
+async function limitsOf(volumeId: string): Promise<Record<string, string>> {
+  const spec = `${site.pool}/${namespace}/${volumeId.split(':').at(-1) ?? ''}`;
+  const output = await site.cluster.rbd(['image-meta', 'list', spec, '--format', 'json']);
+  const metadata = JSON.parse(output) as Record<string, string>;
+  const limits = Object.entries(metadata).filter(([key]) => key.startsWith('conf_rbd_'));
+  return Object.fromEntries(limits.map(([key, value]) => [camelCase(key.slice('conf_rbd_'.length)), value]));
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+const common = {
+  parameters,
+  otherParameters: { ...parameters, objectSize: '8388608' },
+  mutable: {
+    first: { qosIopsLimit: '1000', qosReadBpsLimit: '100000000', qosReadBpsBurst: '200000000' },
+    second: { qosIopsLimit: '2000', qosWriteBpsLimit: '0' },
+    impossible: [
+      [{ qosIopsLimits: '1' }, /mutable parameter "qosIopsLimits" is unknown: did you mean "qosIopsLimit"/],
+      [{ rbd_qos_bps_limit: '1' }, /"rbd_qos_bps_limit" is unknown: did you mean "qosBpsLimit"/],
+      [{ pool: 'other' }, /mutable parameter "pool" is unknown/],
+      [{ qosBpsLimit: '-1' }, /mutable parameter qosBpsLimit is "-1"/],
+      [{ qosReadBpsLimit: '50', qosReadBpsBurst: '20' }, /qosReadBpsBurst would be 20 and qosReadBpsLimit 50/],
+    ] as const,
+    read: limitsOf,
+  },
+};
 const blockOnly = 'a file system keeps a read-only publish read-only: the block variant runs this one';
 const mountOnly = 'a bind of a device node does not stop writes to the device: the mount variants run this one';
 const readOnlyBlock = 'a block volume that is staged for writing is not published read-only';
@@ -33,11 +63,11 @@ function hasSysResource(): boolean {
   return (BigInt(`0x${effective}`) & (1n << 24n)) !== 0n;
 }
 
-/** Each takes a second of the monitors'. */
-const snapshotsOnce = Object.fromEntries(
-  Object.keys(snapshotChecks).map((title) => [
+/** Each snapshot takes a second of the monitors'. */
+const onceAlone = Object.fromEntries(
+  [...Object.keys(snapshotChecks), ...Object.keys(modifyChecks)].map((title) => [
     title,
-    "what a snapshot is doesn't depend on what is in the image: the ext4 variant runs this one",
+    "what a snapshot or a limit is doesn't depend on what is in the image: the ext4 variant runs this one",
   ]),
 );
 
@@ -53,7 +83,7 @@ function mounted(fsType: string, sizeBytes: bigint): BackendUnderTest {
     },
     skips: {
       [readOnlyBlock]: blockOnly,
-      ...(fsType === 'ext4' ? {} : snapshotsOnce),
+      ...(fsType === 'ext4' ? {} : onceAlone),
       ...(fsType === 'ext4' && !hasSysResource() ? ext4Online : {}),
     },
   };
@@ -72,7 +102,7 @@ await backendContract(t, site, {
     impossible: mountCapability('SINGLE_NODE_WRITER', 'zfs'),
   },
   skips: {
-    ...snapshotsOnce,
+    ...onceAlone,
     'a read-only publish of a mounted volume refuses writes with EROFS, and a writable one beside it does not':
       mountOnly,
     'the same target of a mounted volume, read-only this time, is ALREADY_EXISTS': mountOnly,

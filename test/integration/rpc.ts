@@ -96,6 +96,19 @@ export class Rpc {
     return { bytes: BigInt(reply.capacity_bytes), needsNode: reply.node_expansion_required };
   }
 
+  async modify(
+    volumeId: string,
+    mutable: Readonly<Record<string, string>>,
+    secrets: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const request = new csi.v1.ControllerModifyVolumeRequest({
+      volume_id: volumeId,
+      mutable_parameters: new Map(Object.entries(mutable)),
+      secrets: new Map(Object.entries(secrets)),
+    });
+    await this.#ask((driver, meta, opts, done) => driver.controller.ControllerModifyVolume(request, meta, opts, done));
+  }
+
   async expandNode(volumeId: string, volumePath: string, requiredBytes = 0n): Promise<void> {
     const request = new csi.v1.NodeExpandVolumeRequest({
       volume_id: volumeId,

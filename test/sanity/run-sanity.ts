@@ -40,7 +40,10 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
   const parameters = join(directory, 'parameters.yaml');
   const place = cell.backend === 'rbd' ? `pool: ${cluster.rbdPool}` : `fsName: ${cluster.fsName}`;
   await writeFile(parameters, `backend: ${cell.backend}\nclusterID: default\n${place}\n`);
-  if (!cell.split) return ['--csi.testvolumeparameters', parameters];
+  const mutable = join(directory, 'mutable.yaml');
+  await writeFile(mutable, cell.backend === 'rbd' ? 'qosIopsLimit: 100k\nqosBpsLimit: 1Gi\n' : 'maxFiles: 10k\n');
+  const flags = ['--csi.testvolumeparameters', parameters, '--csi.testvolumemutableparameters', mutable];
+  if (!cell.split) return flags;
   const user = users[cell.backend];
   const key = await cluster.createUser(user, capabilities(cluster, cell.backend));
   const secrets = join(directory, 'secrets.yaml');
@@ -50,6 +53,7 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
     'ControllerPublishVolume',
     'ControllerUnpublishVolume',
     'ControllerExpandVolume',
+    'ControllerModifyVolume',
     'CreateSnapshot',
     'DeleteSnapshot',
     'ListSnapshots',
@@ -60,7 +64,7 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
   await writeFile(secrets, rpcs.map((rpc) => `${rpc}Secret:\n  userID: ${user}\n  userKey: ${key}\n`).join(''), {
     mode: 0o600,
   });
-  return ['--csi.testvolumeparameters', parameters, '--csi.secrets', secrets];
+  return [...flags, '--csi.secrets', secrets];
 }
 
 function capabilities(cluster: TestCluster, backend: BackendKind): Readonly<Record<string, string>> {

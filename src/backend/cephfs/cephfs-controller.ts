@@ -32,6 +32,8 @@ import { hideDirectory } from './delete-volume.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
 import { FileSystems } from './file-systems.js';
 import { listVolumes } from './list-volumes.js';
+import { modifyDirectory } from './modify-volume.js';
+import { parseMutableParameters } from './mutable-parameters.js';
 import { nodeContext } from './parameters.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
 
@@ -140,6 +142,16 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   ): Promise<GrownVolume> {
     const { fs } = await this.#fileSystems.open(ctx, id, credentials);
     return { sizeBytes: await growQuota(ctx, fs, id, range), needsNode: false };
+  }
+
+  async modifyVolume(
+    ctx: CallContext,
+    id: CephfsVolumeId,
+    mutableParameters: StringMap,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    const wanted = parseMutableParameters(mutableParameters);
+    await modifyDirectory(ctx, await this.#fileSystems.open(ctx, id, credentials), id, wanted);
   }
 
   /** fs_type is not looked at: the external-provisioner puts its --default-fstype into every request that names none. */

@@ -8,23 +8,28 @@ import type { Credentials } from '../../platform/credentials.js';
 import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } from '../backend.js';
 import { snapshotNameFor } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
+import { maxBytesAttribute } from './attributes.js';
+import { sizeOf } from './create-request.js';
 import { hasUserSnapshots } from './deleted-directory.js';
 import { moveInto } from './delete-volume.js';
 import type { GroupPlace } from './directory-trash.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
-import { findHolder, readSnapshot } from './locate-snapshot.js';
+import { findHolder, readSnapshot, type SnapshotFacts } from './locate-snapshot.js';
 import {
   complete,
   forget,
   isTaken,
   lookUp,
   register,
-  registeredNames,
+  registered,
   type RegisteredSnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
 import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
+
+/** Entries that are read together when all are wanted. */
+const registryPart = 500;
 
 export interface CephfsSnapshotDependencies {
   readonly fileSystems: FileSystems;
@@ -52,15 +57,15 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
   async create(ctx: CallContext, input: CreateSnapshotInput<CephfsVolumeId>): Promise<Snapshot> {
     const { source, name } = input;
     const { fs, home } = await this.#open(ctx, source, input.credentials);
-    const status = await ifPresent(fs.status(ctx, source.path));
-    if (status === undefined) {
+    const found = await readSource(ctx, fs, source.path);
+    if (found === undefined) {
       throw new DriverError(
         'NOT_FOUND',
         `volume ${formatVolumeId(source)} does not exist: there is no directory ${source.path} to take a snapshot of`,
       );
     }
     const snapshot = snapshotNameFor(name);
-    const own: RegisteredSnapshot = { version: 1, name, path: source.path, inode: status.inode.toString() };
+    const own: RegisteredSnapshot = { version: 1, name, path: source.path, inode: found.inode.toString() };
     const entry = await register(ctx, fs, home, snapshot, own);
     if (entry.path !== own.path || entry.inode !== own.inode) {
       throw new DriverError(
@@ -70,16 +75,11 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     }
     const id = { source, name: snapshot };
     if (isTaken(entry)) return snapshotOf(id, entry);
-    await takeOnce(ctx, fs, source.path, snapshot);
-    const facts = await readSnapshot(ctx, fs, source.path, snapshot);
-    if (facts === undefined) {
-      throw new DriverError(
-        'ABORTED',
-        `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
-      );
-    }
+    const facts = await takeOnce(ctx, fs, id, found.sizeBytes);
     const taken = { ...entry, sizeBytes: facts.sizeBytes.toString(), createdMs: facts.createdMs };
-    await complete(ctx, fs, home, snapshot, taken);
+    await complete(ctx, fs, home, snapshot, taken).catch((error: unknown) => {
+      throw isCephError(error, errno.ENOENT) ? beingDeleted(id) : error;
+    });
     return snapshotOf(id, taken);
   }
 
@@ -115,7 +115,9 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
       const facts = holder === undefined ? undefined : await readSnapshot(ctx, fs, holder.directory, id.name);
-      return facts === undefined ? undefined : { id, ...facts };
+      if (facts === undefined) return undefined;
+      // As CreateSnapshot has said it; one that was made by hand speaks for itself.
+      return holder?.entry !== undefined && isTaken(holder.entry) ? snapshotOf(id, holder.entry) : { id, ...facts };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -126,13 +128,11 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     if (this.#deps.fileSystems.clusters.find(source.clusterId) === undefined) return [];
     try {
       const { fs, home } = await this.#open(ctx, source, undefined);
-      const names = await registeredNames(ctx, fs, home, '');
-      const entries = await Promise.all(names.map(async (name) => lookUp(ctx, fs, home, name)));
-      return entries.flatMap((entry, i) => {
-        const name = names[i];
-        if (entry?.path !== source.path || !isTaken(entry) || name === undefined) return [];
-        return [snapshotOf({ source, name }, entry)];
-      });
+      const found: Snapshot[] = [];
+      for await (const { snapshot, entry } of registered(ctx, fs, home, '', () => registryPart)) {
+        if (entry.path === source.path) found.push(snapshotOf({ source, name: snapshot }, entry));
+      }
+      return found;
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return [];
       throw error;
@@ -143,16 +143,16 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     const start = after === '' ? undefined : parsePageToken(after, 3);
     const snapshots: Snapshot[] = [];
     let last = '';
+    const room = () => (max === 0 ? registryPart : max - snapshots.length);
     for await (const { clusterId, fsName, fs, groupPath } of groupsInOrder(ctx, this.#deps.fileSystems, start)) {
       const here = start?.[0] === clusterId && start[1] === fsName;
-      for (const name of await registeredNames(ctx, fs, groupPath, here ? (start[2] ?? '') : '')) {
-        const entry = await lookUp(ctx, fs, groupPath, name);
-        if (entry === undefined || !isTaken(entry)) continue;
+      const after = here ? (start[2] ?? '') : '';
+      for await (const { snapshot, entry, place } of registered(ctx, fs, groupPath, after, room)) {
         // One more than asked for tells whether there is another page.
         if (max > 0 && snapshots.length === max) return { snapshots, next: last };
         const source = { backend: 'cephfs', clusterId, fsName, path: entry.path } as const;
-        snapshots.push(snapshotOf({ source, name }, entry));
-        last = formatPageToken([clusterId, fsName, name]);
+        snapshots.push(snapshotOf({ source, name: snapshot }, entry));
+        last = formatPageToken([clusterId, fsName, place]);
       }
     }
     return { snapshots, next: undefined };
@@ -164,13 +164,49 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
   }
 }
 
-/** A snapshot of that name is the one that an earlier, cut-off request has taken. */
-async function takeOnce(ctx: CallContext, fs: CephFileSystem, path: string, snapshot: string): Promise<void> {
+interface Source {
+  readonly inode: bigint;
+  readonly sizeBytes: bigint | undefined;
+}
+
+/** undefined when it isn't there. */
+async function readSource(ctx: CallContext, fs: CephFileSystem, path: string): Promise<Source | undefined> {
+  const [status, attributes] = await Promise.all([
+    ifPresent(fs.status(ctx, path)),
+    ifPresent(fs.attributes(ctx, path, [maxBytesAttribute])),
+  ]);
+  if (status === undefined || attributes === undefined) return undefined;
+  return { inode: status.inode, sizeBytes: sizeOf(attributes.get(maxBytesAttribute)) };
+}
+
+/**
+ * A snapshot of that name is the one that an earlier, cut-off request has taken: it says itself what it is. So does one of a directory
+ * without a quota. A new one is as large as its directory, and its time is its request's, as the MDS has it too.
+ */
+async function takeOnce(
+  ctx: CallContext,
+  fs: CephFileSystem,
+  id: SnapshotId<CephfsVolumeId>,
+  sizeBytes: bigint | undefined,
+): Promise<SnapshotFacts> {
+  const { path } = id.source;
+  const createdMs = Date.now();
   try {
-    await fs.makeDirectory(ctx, snapshotPath(path, snapshot), { mode: 0o755, attributes: new Map() });
+    await fs.makeDirectory(ctx, snapshotPath(path, id.name), { mode: 0o755, attributes: new Map() });
+    if (sizeBytes !== undefined) return { sizeBytes, createdMs };
   } catch (error) {
     if (!isCephError(error, errno.EEXIST)) throw error;
   }
+  const facts = await readSnapshot(ctx, fs, path, id.name);
+  if (facts === undefined) throw beingDeleted(id);
+  return facts;
+}
+
+function beingDeleted(id: SnapshotId<CephfsVolumeId>): DriverError {
+  return new DriverError(
+    'ABORTED',
+    `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
+  );
 }
 
 function snapshotOf(id: SnapshotId<CephfsVolumeId>, entry: TakenSnapshot): Snapshot {

@@ -12,6 +12,8 @@ import type { CopyJobs } from './copy-jobs.js';
 import { createCopy } from './create-copy.js';
 import { answerExisting, type CreateRequest, quotaFor, setLayoutAndQuota, volumeOf } from './create-request.js';
 import type { FileSystems, OpenedFileSystem } from './file-systems.js';
+import { refuseForeignPool } from './data-pools.js';
+import { parseMutableParameters, withMutableParameters } from './mutable-parameters.js';
 import { parseParameters } from './parameters.js';
 import { parentOf, volumePath } from './volume-paths.js';
 
@@ -27,7 +29,8 @@ export function planVolume(
   jobs: CopyJobs,
   input: CreateVolumeInput,
 ): VolumePlan<CephfsVolumeId> {
-  const parameters = parseParameters(input.parameters);
+  const mutable = parseMutableParameters(input.mutableParameters);
+  const parameters = withMutableParameters(parseParameters(input.parameters), mutable);
   const cluster = fileSystems.clusters.require(parameters.clusterId);
   const id: CephfsVolumeId = {
     backend: 'cephfs',
@@ -44,6 +47,7 @@ export function planVolume(
     sizeBytes,
     record: recordOf(input.name, input.parameters, {
       sizeBytes,
+      mutableParameters: input.mutableParameters,
       ...(input.source === undefined ? {} : { source: sourceText(input.source) }),
     }),
   };
@@ -57,7 +61,9 @@ async function create(
   request: CreateRequest,
 ): Promise<Volume> {
   const opened = await openFor(ctx, fileSystems, request);
-  if (request.parameters.pool !== undefined) await refuseForeignPool(ctx, opened, request, request.parameters.pool);
+  const { pool } = request.parameters;
+  const parameter = 'layoutPool' in request.input.mutableParameters ? 'mutable parameter layoutPool' : 'parameter pool';
+  if (pool !== undefined) await refuseForeignPool(ctx, opened.connection, request.id, { parameter, pool });
   const { source } = request.input;
   if (source !== undefined) {
     const { groupPath } = opened.cluster.cephfs;
@@ -105,21 +111,6 @@ async function openFor(ctx: CallContext, fileSystems: FileSystems, request: Crea
       { cause: error },
     );
   }
-}
-
-/** The MDS takes any pool's name and says EINVAL only; a volume that can't hold data must not be made. */
-async function refuseForeignPool(
-  ctx: CallContext,
-  { connection }: OpenedFileSystem,
-  { id }: CreateRequest,
-  pool: string,
-): Promise<void> {
-  const pools = (await connection.fileSystems(ctx)).find((one) => one.name === id.fsName)?.dataPools ?? [];
-  if (pools.includes(pool)) return;
-  throw new DriverError(
-    'INVALID_ARGUMENT',
-    `pool "${pool}" is no data pool of file system "${id.fsName}" in cluster "${id.clusterId}", which has ${pools.join(', ')}: name one of these, or add it (ceph fs add_data_pool ${id.fsName} ${pool})`,
-  );
 }
 
 /** @returns false when there is such a directory already. */

@@ -7,18 +7,22 @@ import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { sizeOf } from './create-request.js';
+import { directoryParts } from './directory-parts.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
 import { nodeContext } from './parameters.js';
 
-/** Directories whose attributes are read at the same time. */
-const batch = 64;
+/** Directories that are read together when all are wanted. */
+const batch = 500;
+/** What is read of each directory. */
+const listedAttributes = [recordAttribute, maxBytesAttribute];
 
 /** Where a page ends: everything up to and including this directory has been seen. */
 interface Place {
   readonly clusterId: string;
   readonly fsName: string;
-  readonly name: string;
+  /** In the group's directory. */
+  readonly entry: string;
 }
 
 interface Found {
@@ -27,7 +31,7 @@ interface Found {
 }
 
 /**
- * The volumes that CreateVolume has made, in the order cluster, file system, directory, so that a page stays right while volumes
+ * The volumes that CreateVolume has made, in the order cluster, file system, place in the group's directory, so that a page stays right while volumes
  * come and go. Uses the clusters' own credentials.
  */
 export async function listVolumes(
@@ -38,7 +42,8 @@ export async function listVolumes(
 ): Promise<VolumePage> {
   const start = after === '' ? undefined : placeOf(after);
   const found: Found[] = [];
-  for await (const volume of walk(ctx, fileSystems, start)) {
+  const room = () => (max === 0 ? batch : max - found.length);
+  for await (const volume of walk(ctx, fileSystems, start, room)) {
     // One more than asked for tells whether there is another page.
     if (max > 0 && found.length === max)
       return { volumes: found.map((one) => one.volume), next: tokenAfter(found.at(-1)) };
@@ -47,34 +52,25 @@ export async function listVolumes(
   return { volumes: found.map((one) => one.volume), next: undefined };
 }
 
-async function* walk(ctx: CallContext, fileSystems: FileSystems, start: Place | undefined): AsyncGenerator<Found> {
+/** @param room how many volumes the page may still take */
+async function* walk(
+  ctx: CallContext,
+  fileSystems: FileSystems,
+  start: Place | undefined,
+  room: () => number,
+): AsyncGenerator<Found> {
   const place = start === undefined ? undefined : [start.clusterId, start.fsName];
   for await (const { clusterId, fsName, groupPath, fs } of groupsInOrder(ctx, fileSystems, place)) {
     const here = start?.clusterId === clusterId && start.fsName === fsName;
-    yield* walkGroup(ctx, fs, { clusterId, fsName, path: groupPath }, here ? start.name : '');
-  }
-}
-
-async function* walkGroup(
-  ctx: CallContext,
-  fs: CephFileSystem,
-  group: { readonly clusterId: string; readonly fsName: string; readonly path: string },
-  after: string,
-): AsyncGenerator<Found> {
-  // The order of a directory's entries is that of their hashes: all names are read, and sorted.
-  const entries = (await ifPresent(fs.list(ctx, group.path))) ?? [];
-  const names = entries
-    .filter(({ name, isDirectory }) => isDirectory && looksDerived(name) && name > after)
-    .map(({ name }) => name)
-    .sort();
-  for (let i = 0; i < names.length; i += batch) {
-    const part = names.slice(i, i + batch);
-    const volumes = await Promise.all(
-      part.map(async (name) => volumeOf(ctx, fs, { ...group, path: `${group.path}/${name}` })),
-    );
-    for (const [j, name] of part.entries()) {
-      const volume = volumes[j];
-      if (volume !== undefined) yield { volume, place: { clusterId: group.clusterId, fsName: group.fsName, name } };
+    for await (const entries of directoryParts(ctx, fs, groupPath, here ? start.entry : '', room)) {
+      const ours = entries.filter(({ name, isDirectory }) => isDirectory && looksDerived(name));
+      const volumes = await Promise.all(
+        ours.map(async ({ name }) => volumeOf(ctx, fs, { clusterId, fsName, path: `${groupPath}/${name}` })),
+      );
+      for (const [i, entry] of ours.entries()) {
+        const volume = volumes[i];
+        if (volume !== undefined) yield { volume, place: { clusterId, fsName, entry: entry.place } };
+      }
     }
   }
 }
@@ -85,7 +81,7 @@ async function volumeOf(
   fs: CephFileSystem,
   id: { readonly clusterId: string; readonly fsName: string; readonly path: string },
 ): Promise<Volume | undefined> {
-  const attributes = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
+  const attributes = await ifPresent(fs.attributes(ctx, id.path, listedAttributes));
   const text = attributes?.get(recordAttribute);
   if (text === undefined) return undefined;
   return {
@@ -96,10 +92,10 @@ async function volumeOf(
 }
 
 function tokenAfter(last: Found | undefined): string | undefined {
-  return last === undefined ? undefined : formatPageToken([last.place.clusterId, last.place.fsName, last.place.name]);
+  return last === undefined ? undefined : formatPageToken([last.place.clusterId, last.place.fsName, last.place.entry]);
 }
 
 function placeOf(token: string): Place {
-  const [clusterId = '', fsName = '', name = ''] = parsePageToken(token, 3);
-  return { clusterId, fsName, name };
+  const [clusterId = '', fsName = '', entry = ''] = parsePageToken(token, 3);
+  return { clusterId, fsName, entry };
 }

@@ -2,6 +2,7 @@ import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
+import { directoryParts } from './directory-parts.js';
 import { registryPath } from './volume-paths.js';
 
 /** One hidden directory per snapshot of ours, named like it: whose a snapshot's name is, is one look-up. */
@@ -84,18 +85,24 @@ export async function forget(ctx: CallContext, fs: CephFileSystem, home: string,
   await ifPresent(fs.removeDirectory(ctx, `${registryPath(home)}/${snapshot}`));
 }
 
-/** Names of all entries after startAfter, in their order. */
-export async function registeredNames(
+/**
+ * Entries of snapshots that were taken, after a place, with theirs. @param room how many are still wanted
+ * @throws DriverError ABORTED when it is no place.
+ */
+export async function* registered(
   ctx: CallContext,
   fs: CephFileSystem,
   home: string,
-  startAfter: string,
-): Promise<string[]> {
-  const entries = (await ifPresent(fs.list(ctx, registryPath(home)))) ?? [];
-  return entries
-    .map(({ name }) => name)
-    .filter((name) => name > startAfter)
-    .sort();
+  after: string,
+  room: () => number,
+): AsyncGenerator<{ readonly snapshot: string; readonly entry: TakenSnapshot; readonly place: string }> {
+  for await (const part of directoryParts(ctx, fs, registryPath(home), after, room)) {
+    const found = await Promise.all(part.map(async ({ name }) => lookUp(ctx, fs, home, name)));
+    for (const [i, { name, place }] of part.entries()) {
+      const entry = found[i];
+      if (entry !== undefined && isTaken(entry)) yield { snapshot: name, entry, place };
+    }
+  }
 }
 
 function parse(text: string, path: string): RegisteredSnapshot {

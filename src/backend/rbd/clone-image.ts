@@ -1,7 +1,8 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageClone } from '../../ceph/client.js';
 import { type CapacityRange, chooseSize } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
+import { formatSnapshotId, type SnapshotId } from '../../domain/snapshot-id.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
@@ -10,6 +11,7 @@ import { sourceText } from '../content-source.js';
 import type { ImagePools } from './image-pools.js';
 import { locateSnapshot } from './locate-snapshot.js';
 import { ownSnapshotPrefix } from './reserved-image.js';
+import { isTaken, lookUp } from './snapshot-registry.js';
 
 /** What a clone is made of: a snapshot of an image, taken by a user or for this clone alone. */
 export interface CloneOrigin {
@@ -42,10 +44,23 @@ export async function findOrigin(
   }
   const { pool } = await pools.open(ctx, volume, credentials);
   if ('volume' in source) return takeOwnSnapshot(ctx, pool, volume, target);
-  const located = await locateSnapshot(ctx, pool, { source: volume, name: source.snapshot.name });
-  if (located === undefined) throw new DriverError('NOT_FOUND', `snapshot ${sourceText(source)} does not exist`);
+  return findSnapshot(ctx, pool, volume, source.snapshot.name);
+}
+
+/** By the registry alone where it knows the snapshot: opening its image to look would take longer than the clone's own look. */
+async function findSnapshot(ctx: CallContext, pool: CephPool, volume: RbdVolumeId, name: string): Promise<CloneOrigin> {
+  const entry = await lookUp(ctx, pool, name);
+  if (entry !== undefined && isTaken(entry) && entry.image === volume.image) {
+    return { pool, imageId: entry.imageId, snapshot: name, sizeBytes: BigInt(entry.sizeBytes), isOwn: false };
+  }
+  const located = await locateSnapshot(ctx, pool, { source: volume, name });
+  if (located === undefined) throw missing({ source: volume, name });
   const { imageId, snapshot } = located;
   return { pool, imageId, snapshot: snapshot.name, sizeBytes: snapshot.sizeBytes, isOwn: false };
+}
+
+function missing(id: SnapshotId): DriverError {
+  return new DriverError('NOT_FOUND', `snapshot ${formatSnapshotId(id)} does not exist`);
 }
 
 /** Named after the clone, so that a repeated request uses the one that it has taken before. */
@@ -83,21 +98,29 @@ export function cloneSize(sourceBytes: bigint, range: CapacityRange | undefined)
   return range.requiredBytes > sourceBytes ? chooseSize(range) : sourceBytes;
 }
 
-/** @returns false when there is an image of that name already. */
+/** @returns false when there is an image of that name already. @throws DriverError NOT_FOUND when the snapshot is gone. */
 export async function cloneImage(
   ctx: CallContext,
   origin: CloneOrigin,
   into: CephPool,
   image: string,
-  options: ImageClone,
+  { source, options }: { readonly source: ContentSource; readonly options: ImageClone },
 ): Promise<boolean> {
   try {
     await origin.pool.snapshots.clone(ctx, origin.imageId, origin.snapshot, into, image, options);
     return true;
   } catch (error) {
     if (isCephError(error, errno.EEXIST)) return false;
+    if (isCephError(error, errno.ENOENT) && 'snapshot' in source && !(await isThere(ctx, origin)))
+      throw missing(source.snapshot);
     throw error;
   }
+}
+
+/** Somebody may have removed what the registry still has. */
+async function isThere(ctx: CallContext, { pool, imageId, snapshot }: CloneOrigin): Promise<boolean> {
+  const snapshots = (await ifPresent(pool.snapshots.list(ctx, imageId))) ?? [];
+  return snapshots.some(({ name }) => name === snapshot);
 }
 
 /** Afterwards the clone alone holds on to the content. One that is gone already is fine. */

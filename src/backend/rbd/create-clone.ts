@@ -10,6 +10,7 @@ import { type CloneOrigin, cloneImage, cloneSize, findOrigin, releaseOrigin } fr
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
 import type { ImagePools } from './image-pools.js';
 import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
+import { limitKeys } from './mutable-parameters.js';
 
 /**
  * A volume made of a snapshot or of another volume: a clone, copy on write. Clone, growth, record, in this order: an image without a
@@ -27,15 +28,17 @@ export async function createClone(
   const origin = await findOrigin(ctx, pools, request.id, source, request.input.credentials);
   const sizeBytes = cloneSize(origin.sizeBytes, request.input.capacity);
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = request.parameters;
-  const isNew = await cloneImage(ctx, origin, pool, request.id.image, {
+  const options = {
     features,
     ...(order === undefined ? {} : { order }),
     ...(dataPool === undefined ? {} : { dataPool }),
     ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
     ...(stripeCount === undefined ? {} : { stripeCount }),
-  });
+  };
+  const isNew = await cloneImage(ctx, origin, pool, request.id.image, { source, options });
   if (!isNew) await refuseForeignImage(ctx, pool, request, origin, source);
-  await pool.images.grow(ctx, request.id.image, sizeBytes);
+  // A clone has its source's size from the start.
+  if (sizeBytes > origin.sizeBytes) await pool.images.grow(ctx, request.id.image, sizeBytes);
   if (!(await writeRecord(ctx, pool, request))) {
     throw new DriverError(
       'ABORTED',
@@ -110,10 +113,17 @@ async function refuseForeignImage(
   throw conflict(request, `it is no clone of ${sourceText(source)}`);
 }
 
-/** In place of the parent's, if there is one. The parent's mark of deletion, which comes along too, must not stay. */
+/** What is the parent's alone, and comes along with RBD's copy of its metadata. */
+const notInherited = [deletedKey, ...limitKeys];
+
+/** In place of the parent's, if there is one, together with what the clone itself has instead of its parent. */
 async function writeRecord(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<boolean> {
-  const { id, metadata } = await pool.images.header(ctx, request.id.image, [recordKey, deletedKey]);
-  if (metadata.has(deletedKey)) await pool.images.removeMetadata(ctx, id, deletedKey);
-  const record = new Map([[recordKey, JSON.stringify(request.record)]]);
-  return pool.images.setMetadata(ctx, id, record, { key: recordKey, value: metadata.get(recordKey) ?? '' });
+  const { id, metadata } = await pool.images.header(ctx, request.id.image, [recordKey, ...notInherited]);
+  const inherited = notInherited.filter((key) => metadata.has(key));
+  const values = new Map<string, string | null>([
+    ...inherited.map((key) => [key, null] as const),
+    ...request.limits,
+    [recordKey, JSON.stringify(request.record)],
+  ]);
+  return pool.images.setMetadata(ctx, id, values, { key: recordKey, value: metadata.get(recordKey) ?? '' });
 }

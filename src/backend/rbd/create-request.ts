@@ -2,6 +2,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CreateVolumeInput, Volume } from '../backend.js';
 import { firstDifference, type VolumeRecord } from '../volume-record.js';
+import type { Limits } from './mutable-parameters.js';
 import { nodeContext, type RbdParameters } from './parameters.js';
 
 /** A CreateVolume request, checked, with what follows from it. */
@@ -10,6 +11,7 @@ export interface CreateRequest {
   readonly id: RbdVolumeId;
   readonly sizeBytes: bigint;
   readonly parameters: RbdParameters;
+  readonly limits: Limits;
   readonly record: VolumeRecord;
 }
 

@@ -13,6 +13,7 @@ import { createClone } from './create-clone.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
 import { featureBits, featureNames } from './features.js';
 import type { ImagePools } from './image-pools.js';
+import { parseLimits, refuseBadBursts } from './mutable-parameters.js';
 import { parseParameters } from './parameters.js';
 import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
 
@@ -23,6 +24,8 @@ const unfinishedPollMs = 150;
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
 export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumePlan<RbdVolumeId> {
   const parameters = parseParameters(input.parameters);
+  const limits = parseLimits(input.mutableParameters);
+  refuseBadBursts(limits, new Map());
   const cluster = pools.clusters.require(parameters.clusterId);
   const id: RbdVolumeId = {
     backend: 'rbd',
@@ -36,12 +39,12 @@ export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumeP
     input,
     id,
     parameters,
+    limits,
     sizeBytes: chooseSize(input.capacity),
-    record: recordOf(
-      input.name,
-      input.parameters,
-      input.source === undefined ? {} : { source: sourceText(input.source) },
-    ),
+    record: recordOf(input.name, input.parameters, {
+      mutableParameters: input.mutableParameters,
+      ...(input.source === undefined ? {} : { source: sourceText(input.source) }),
+    }),
   };
   return { id, create: async (ctx) => create(ctx, pools, request) };
 }
@@ -76,7 +79,7 @@ async function createImage(ctx: CallContext, pool: CephPool, request: CreateRequ
   }
 }
 
-function creationOf({ sizeBytes, parameters, record }: CreateRequest): ImageCreation {
+function creationOf({ sizeBytes, parameters, limits, record }: CreateRequest): ImageCreation {
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
   return {
     sizeBytes,
@@ -85,7 +88,7 @@ function creationOf({ sizeBytes, parameters, record }: CreateRequest): ImageCrea
     ...(dataPool === undefined ? {} : { dataPool }),
     ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
     ...(stripeCount === undefined ? {} : { stripeCount }),
-    metadata: { key: recordKey, value: JSON.stringify(record) },
+    metadata: { key: recordKey, value: JSON.stringify(record), beside: limits },
   };
 }
 
@@ -171,8 +174,6 @@ async function writeRecord(
   imageId: string,
   request: CreateRequest,
 ): Promise<boolean> {
-  return pool.images.setMetadata(ctx, imageId, new Map([[recordKey, JSON.stringify(request.record)]]), {
-    key: recordKey,
-    value: '',
-  });
+  const values = new Map([...request.limits, [recordKey, JSON.stringify(request.record)]]);
+  return pool.images.setMetadata(ctx, imageId, values, { key: recordKey, value: '' });
 }

@@ -9,6 +9,7 @@ import type { StageInput } from '../backend.js';
 import { chooseMapper } from './choose-mapper.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
+import { limitKeys, limitsInForce } from './mutable-parameters.js';
 import { imageSpec } from './rbd-program.js';
 import { formattedKey } from './metadata-keys.js';
 
@@ -60,6 +61,7 @@ export async function mapImage(
     await refuseOtherNodes(ctx, opened, input);
   }
   const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features);
+  if (mapper.kind === 'krbd') await warnOfLimits(ctx, opened.pool, header.id, input);
   const { access, connection } = opened;
   const mapping = await mapper.map(ctx, {
     id,
@@ -90,6 +92,21 @@ async function findImage(ctx: CallContext, pool: CephPool, input: StageInput<Rbd
       { cause: error },
     );
   }
+}
+
+/** The kernel's client keeps none of librbd's limits; nothing else would tell why they have no effect. */
+async function warnOfLimits(
+  ctx: CallContext,
+  pool: CephPool,
+  imageId: string,
+  { id }: StageInput<RbdVolumeId>,
+): Promise<void> {
+  const limits = limitsInForce((await pool.images.headerById(ctx, imageId, limitKeys)).metadata);
+  if (limits.length === 0) return;
+  ctx.log.warn(
+    { image: imageSpec(id), limits },
+    'the volume has QoS limits, which krbd ignores: set mounter to nbd or userspace in its StorageClass to have them kept',
+  );
 }
 
 async function findMapping(

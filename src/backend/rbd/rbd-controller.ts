@@ -27,6 +27,8 @@ import { fileSystems } from './file-systems.js';
 import { ImagePools } from './image-pools.js';
 import { ImageTrash, type PoolPlace } from './image-trash.js';
 import { listVolumes } from './list-volumes.js';
+import { limitImage } from './modify-volume.js';
+import { parseLimits } from './mutable-parameters.js';
 import { nodeContext, parseParameters } from './parameters.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
 import { recordKey, recordPlace } from './metadata-keys.js';
@@ -118,6 +120,17 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   ): Promise<GrownVolume> {
     const { pool } = await this.#pools.open(ctx, id, credentials);
     return { sizeBytes: await growImage(ctx, pool, id, range), needsNode: true };
+  }
+
+  async modifyVolume(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    mutableParameters: StringMap,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    const limits = parseLimits(mutableParameters);
+    const { pool } = await this.#pools.open(ctx, id, credentials);
+    await limitImage(ctx, pool, id, limits);
   }
 
   objection(capability: VolumeCapability): string | undefined {

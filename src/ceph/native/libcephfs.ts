@@ -91,6 +91,7 @@ function loadLibcephfs() {
 
     openDirectory: call('int ceph_opendir(void *mount, const char *path, _Out_ void **directory)'),
     readDirectory: call('int ceph_getdents(void *mount, void *directory, void *buffer, int length)'),
+    seekDirectory: call('void ceph_seekdir(void *mount, void *directory, int64_t offset)'),
     closeDirectory: call('int ceph_closedir(void *mount, void *directory)'),
 
     // By inode and name: nothing on the way can be replaced by a symbolic link in between.

@@ -64,6 +64,15 @@ function loadLibrados() {
       'int rados_omap_get_next(void *iterator, _Out_ void **key, _Out_ void **value, _Out_ size_t *length)',
     ),
     omapEnd: call('void rados_omap_get_end(void *iterator)'),
+    /** Returns at once; what it reads is there when the completion is. */
+    readOpBegin: call(
+      'int rados_aio_read_op_operate(void *op, void *io, void *completion, const char *object, int flags)',
+    ),
+    createCompletion: call('int rados_aio_create_completion2(void *argument, void *callback, _Out_ void **completion)'),
+    isComplete: call('int rados_aio_is_complete(void *completion)'),
+    waitForComplete: call('int rados_aio_wait_for_complete(void *completion)'),
+    returnValue: call('int rados_aio_get_return_value(void *completion)'),
+    releaseCompletion: call('void rados_aio_release(void *completion)'),
     readOpOperate: call('int rados_read_op_operate(void *op, void *io, const char *object, int flags)'),
 
     createWriteOp: callForPointer('void *rados_create_write_op()'),

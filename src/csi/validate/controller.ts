@@ -6,6 +6,7 @@ import type {
   ListInput,
   ValidateInput,
 } from '../../controller/controller-service.js';
+import type { ModifyVolumeInput } from '../../controller/modify-volume.js';
 import type { CapacityRange } from '../../domain/capacity.js';
 import { parseVolumeId } from '../../domain/volume-id.js';
 import type { csi } from '../gen/csi.js';
@@ -16,16 +17,12 @@ import { invalid, readInt64, readMap, requireId, requireName } from './fields.js
 
 export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVolumeInput {
   const name = requireName(request.name);
-  if (request.mutable_parameters.size > 0) {
-    throw invalid(
-      'mutable_parameters is set, which this driver does not advertise: leave the VolumeAttributesClass out',
-    );
-  }
   return {
     name,
     capacity: readRange(request.capacity_range),
     capabilities: readCapabilities('volume_capabilities', request.volume_capabilities),
     parameters: readMap('parameters', request.parameters),
+    mutableParameters: readMap('mutable_parameters', request.mutable_parameters),
     credentials: readCredentials(request.secrets),
     source: readSource(request.volume_content_source),
   };
@@ -41,6 +38,16 @@ export function readExpandVolume(request: csi.v1.ControllerExpandVolumeRequest):
   if (range === undefined)
     throw invalid('capacity_range is missing: say by required_bytes how large the volume is to be');
   return { idText, id: parseVolumeId(idText), range, credentials: readCredentials(request.secrets) };
+}
+
+export function readModifyVolume(request: csi.v1.ControllerModifyVolumeRequest): ModifyVolumeInput {
+  const idText = requireId(request.volume_id);
+  return {
+    idText,
+    id: parseVolumeId(idText),
+    mutableParameters: readMap('mutable_parameters', request.mutable_parameters),
+    credentials: readCredentials(request.secrets),
+  };
 }
 
 export function readValidate(request: csi.v1.ValidateVolumeCapabilitiesRequest): ValidateInput {

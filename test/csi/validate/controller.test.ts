@@ -25,6 +25,7 @@ t.test('CreateVolume is read whole, sizes beyond 2^53 exactly', (t) => {
     requiredBytes: 9007199254740993n,
     limitBytes: 9007199254740995n,
     parameters: { pool: 'ssd' },
+    mutable: { qosIopsLimit: '10' },
     secrets,
   });
   const { credentials, ...rest } = readCreateVolume(request);
@@ -33,6 +34,7 @@ t.test('CreateVolume is read whole, sizes beyond 2^53 exactly', (t) => {
     capacity: { requiredBytes: 9007199254740993n, limitBytes: 9007199254740995n },
     capabilities: [{ mode: 'SINGLE_NODE_WRITER', access: { type: 'mount', fsType: 'ext4', mountFlags: [] } }],
     parameters: { pool: 'ssd' },
+    mutableParameters: { qosIopsLimit: '10' },
     source: undefined,
   });
   t.equal(credentials?.user, 'kube');
@@ -53,9 +55,8 @@ t.test('CreateVolume refuses what is missing and what the driver does not advert
   const source = createRequest('a');
   source.volume_content_source = new csi.v1.VolumeContentSource();
   t.throws(() => readCreateVolume(source), refused(/^volume_content_source names neither/));
-  const mutable = createRequest('a');
-  mutable.mutable_parameters = new Map([['qos', 'gold']]);
-  t.throws(() => readCreateVolume(mutable), refused(/^mutable_parameters is set.*VolumeAttributesClass/));
+  const tooMuchToChange = createRequest('a', { mutable: { a: 'x'.repeat(4096) } });
+  t.throws(() => readCreateVolume(tooMuchToChange), refused(/^mutable_parameters holds 4097 bytes/));
   t.throws(() => readCreateVolume(createRequest('a', { secrets: { userID: 'x' } })), refused(/userKey/));
   t.end();
 });
