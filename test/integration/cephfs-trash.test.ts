@@ -49,7 +49,7 @@ async function holdPurgeLock(t: Test): Promise<() => Promise<void>> {
 }
 
 function purgedBy(log: string): number {
-  return [...log.matchAll(/"purged":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  return [...log.matchAll(/"done":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 t.test('a deleted volume is out of sight at once, whatever it holds, and purged within seconds', async (t) => {

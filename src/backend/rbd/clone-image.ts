@@ -1,4 +1,4 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
+import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageClone } from '../../ceph/client.js';
 import { type CapacityRange, chooseSize } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
@@ -7,6 +7,7 @@ import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { ContentSource } from '../backend.js';
 import { sourceText } from '../content-source.js';
+import type { ChainStart } from './clone-depth.js';
 import type { ImagePools } from './image-pools.js';
 import { locateSnapshot } from './locate-snapshot.js';
 import { ownSnapshotPrefix } from './reserved-image.js';
@@ -22,9 +23,18 @@ export interface CloneOrigin {
   readonly isOwn: boolean;
 }
 
+/** Finds out how deep a clone would be. @throws DriverError when it would be too deep. */
+export type DepthCheck = (start: ChainStart) => Promise<number>;
+
+export interface FoundOrigin {
+  readonly origin: CloneOrigin;
+  /** Of a clone of it: 1 when it reads from nothing itself. */
+  readonly depth: number;
+}
+
 /**
  * Finds the snapshot, or takes one of the volume to be cloned.
- * @throws DriverError NOT_FOUND (no such source), INVALID_ARGUMENT (a source that an image can't be made of).
+ * @throws DriverError NOT_FOUND (no such source), INVALID_ARGUMENT (a source that an image can't be made of), and what depthOf throws.
  */
 export async function findOrigin(
   ctx: CallContext,
@@ -32,7 +42,8 @@ export async function findOrigin(
   target: RbdVolumeId,
   source: ContentSource,
   credentials: Credentials | undefined,
-): Promise<CloneOrigin> {
+  depthOf: DepthCheck,
+): Promise<FoundOrigin> {
   const volume = 'snapshot' in source ? source.snapshot.source : source.volume;
   if (volume.backend !== 'rbd' || volume.clusterId !== target.clusterId) {
     throw new DriverError(
@@ -41,11 +52,19 @@ export async function findOrigin(
     );
   }
   const { pool } = await pools.open(ctx, volume, credentials);
-  if ('volume' in source) return takeOwnSnapshot(ctx, pool, volume, target);
+  const start = { place: volume, pool, image: volume.image };
+  if ('volume' in source) {
+    const imageId = await ifPresent(pool.images.id(ctx, volume.image));
+    if (imageId === undefined) throw missing(volume);
+    // Before a snapshot is taken, which would keep the chain as it is now.
+    const depth = await depthOf({ ...start, imageId, snapshotId: undefined });
+    return { origin: await takeOwnSnapshot(ctx, pool, volume, imageId, target), depth };
+  }
   const located = await locateSnapshot(ctx, pool, { source: volume, name: source.snapshot.name });
   if (located === undefined) throw new DriverError('NOT_FOUND', `snapshot ${sourceText(source)} does not exist`);
   const { imageId, snapshot } = located;
-  return { pool, imageId, snapshot: snapshot.name, sizeBytes: snapshot.sizeBytes, isOwn: false };
+  const depth = await depthOf({ ...start, imageId, snapshotId: snapshot.id });
+  return { origin: { pool, imageId, snapshot: snapshot.name, sizeBytes: snapshot.sizeBytes, isOwn: false }, depth };
 }
 
 /** Named after the clone, so that a repeated request uses the one that it has taken before. */
@@ -53,11 +72,11 @@ async function takeOwnSnapshot(
   ctx: CallContext,
   pool: CephPool,
   volume: RbdVolumeId,
+  imageId: string,
   target: RbdVolumeId,
 ): Promise<CloneOrigin> {
   const snapshot = ownSnapshotPrefix + target.image;
   try {
-    const { id: imageId } = await pool.images.header(ctx, volume.image, []);
     try {
       await pool.snapshots.create(ctx, imageId, snapshot);
     } catch (error) {
@@ -68,7 +87,11 @@ async function takeOwnSnapshot(
   } catch (error) {
     if (!isCephError(error, errno.ENOENT)) throw error;
   }
-  throw new DriverError('NOT_FOUND', `volume ${formatVolumeId(volume)} does not exist: there is no image to clone`);
+  throw missing(volume);
+}
+
+function missing(volume: RbdVolumeId): DriverError {
+  return new DriverError('NOT_FOUND', `volume ${formatVolumeId(volume)} does not exist: there is no image to clone`);
 }
 
 /** The size of a clone: what was asked for, never less than its source. @throws DriverError OUT_OF_RANGE. */

@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DriverError } from '../domain/errors.js';
+import type { BackgroundCount } from '../platform/background-count.js';
+import type { CallContext } from '../platform/call-context.js';
+import type { Credentials } from '../platform/credentials.js';
+import type { Logger } from '../platform/logger.js';
+
+/** Work that waits in one place of a cluster (a pool, a group of directories), where every controller sees it. */
+export interface Backlog {
+  /** For the log. */
+  readonly name: string;
+  /** What waits in it, ours and others'. */
+  entries(ctx: CallContext): Promise<string[]>;
+  /** Takes or renews the right to work on it; a crash gives it up. @returns false when another controller has it. */
+  lock(ctx: CallContext): Promise<boolean>;
+  unlock(ctx: CallContext): Promise<void>;
+  /** Somebody waits for this one: it comes first, and beside requests. */
+  isUrgent?(entry: string): boolean;
+  /** @param unhurried asked for within long work: waits while requests are under way. @throws DriverError */
+  work(ctx: CallContext, entry: string, unhurried: () => Promise<void>): Promise<WorkOutcome>;
+}
+
+/** `left`: not yet; it is tried again. */
+export type WorkOutcome = 'done' | 'left' | 'not ours';
+
+export interface BackgroundQueueOptions<Place> {
+  readonly open: (ctx: CallContext, place: Place, credentials: Credentials | undefined) => Promise<Backlog>;
+  /** Equal for equal places. */
+  readonly keyOf: (place: Place) => string;
+  readonly log: Logger;
+  /** What it does, for the log: `freeing the space of deleted volumes`. */
+  readonly doing: string;
+  readonly count: BackgroundCount;
+  /** Entries of one place that are worked on at the same time. */
+  readonly concurrency?: number;
+  /** What comes together is done together. */
+  readonly delayMs?: number;
+  readonly retryMs?: number;
+}
+
+/** So long after the last request the cluster counts as free for work at full speed. */
+const quietMs = 500;
+/** Beside requests an entry is begun so often, while few wait: this work is never urgent, a waiting pod is. */
+const unhurriedMs = 1_000;
+const fewEntries = 200;
+/** With more of them waiting, the work takes this share of the time; with very many, all of it. */
+const pausePerWork = 3;
+const veryManyEntries = 2_000;
+const renewLockMs = 20_000;
+
+interface Running {
+  again: boolean;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Work of controllers that no request waits for: the space of deleted volumes, chains of clones. One controller at a time per
+ * place, held by a lock in the cluster that a crash gives up; what waits is written down there, so that a restart goes on. While there
+ * are requests, it steps back.
+ */
+export class BackgroundQueue<Place> {
+  readonly #options: Required<BackgroundQueueOptions<Place>>;
+  readonly #running = new Map<string, Running>();
+  readonly #seen = new Set<string>();
+  readonly #closing = new AbortController();
+  #requests = 0;
+  #lastRequestMs = 0;
+
+  constructor(options: BackgroundQueueOptions<Place>) {
+    this.#options = { concurrency: 2, delayMs: 1_000, retryMs: 5_000, ...options };
+  }
+
+  /** Something of ours waits in this place. Returns at once. */
+  schedule(place: Place, credentials: Credentials | undefined): void {
+    if (this.#closing.signal.aborted) return;
+    const key = this.#options.keyOf(place);
+    this.#seen.add(key);
+    const running = this.#running.get(key);
+    if (running !== undefined) {
+      running.again = true;
+      return;
+    }
+    const done = this.#run(key, place, credentials).finally(() => {
+      this.#running.delete(key);
+    });
+    this.#running.set(key, { again: false, done });
+  }
+
+  /** Runs a request; while there are any, the work steps back. */
+  async beside<T>(request: () => Promise<T>): Promise<T> {
+    this.#requests += 1;
+    try {
+      return await request();
+    } finally {
+      this.#requests -= 1;
+      this.#lastRequestMs = Date.now();
+    }
+  }
+
+  /** The first time this process meets a place it looks for what an earlier process left. */
+  meet(place: Place, credentials: Credentials | undefined): void {
+    if (!this.#seen.has(this.#options.keyOf(place))) this.schedule(place, credentials);
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    this.#closing.abort(new DriverError('CANCELLED', 'the driver is shutting down'));
+    await Promise.allSettled([...this.#running.values()].map(async (running) => running.done));
+  }
+
+  async #run(key: string, place: Place, credentials: Credentials | undefined): Promise<void> {
+    const ctx: CallContext = { signal: this.#closing.signal, log: this.#options.log, requestId: 'background' };
+    let waitMs = this.#options.delayMs;
+    for (;;) {
+      if (!(await this.#pause(waitMs))) return;
+      const running = this.#running.get(key);
+      if (running !== undefined) running.again = false;
+      const left = await this.#round(ctx, place, credentials);
+      if (left === 0 && this.#running.get(key)?.again !== true) return;
+      waitMs = left === 0 ? this.#options.delayMs : this.#options.retryMs;
+    }
+  }
+
+  get #quiet(): boolean {
+    return this.#requests === 0 && Date.now() - this.#lastRequestMs > quietMs;
+  }
+
+  async #pause(ms: number): Promise<boolean> {
+    return sleep(ms, true, { signal: this.#closing.signal, ref: false }).catch(() => false);
+  }
+
+  /** @returns how many entries of ours could not be done yet. */
+  async #round(ctx: CallContext, place: Place, credentials: Credentials | undefined): Promise<number> {
+    const { count, doing, log } = this.#options;
+    try {
+      const backlog = await this.#options.open(ctx, place, credentials);
+      const waiting = (await backlog.entries(ctx)).length;
+      count.waiting(backlog.name, waiting);
+      if (waiting === 0) return 0;
+      if (!(await backlog.lock(ctx))) return 1;
+      try {
+        const { left, done } = await this.#workOff(ctx, backlog);
+        if (done > 0) log.info({ place: backlog.name, done, left }, doing);
+        return left;
+      } finally {
+        await backlog.unlock(ctx).catch(() => undefined);
+      }
+    } catch (error) {
+      if (ctx.signal.aborted) return 0;
+      log.warn({ err: error, place: this.#options.keyOf(place) }, `${doing} failed`);
+      // A pool that is gone or a key that is refused is not going to change by itself.
+      return error instanceof DriverError && error.code === 'UNAVAILABLE' ? 1 : 0;
+    }
+  }
+
+  async #workOff(ctx: CallContext, backlog: Backlog): Promise<{ left: number; done: number }> {
+    const { count } = this.#options;
+    const isUrgent = (entry: string) => backlog.isUrgent?.(entry) === true;
+    // They are taken from the end.
+    const entries = (await backlog.entries(ctx)).sort((a, b) => Number(isUrgent(a)) - Number(isUrgent(b)));
+    const all = entries.length;
+    const outcomes: Record<WorkOutcome, number> = { done: 0, left: 0, 'not ours': 0 };
+    let held = true;
+    const worker = async (first: boolean) => {
+      for (;;) {
+        const entry = entries.at(-1);
+        if (entry === undefined || ctx.signal.aborted || !held) return;
+        // Only the first goes on beside requests.
+        if (!first && !this.#quiet && !isUrgent(entry)) {
+          await this.#pause(quietMs / 5);
+          continue;
+        }
+        entries.pop();
+        const startMs = Date.now();
+        const outcome = await backlog.work(ctx, entry, async () => this.#stepBack(entries.length));
+        outcomes[outcome] += 1;
+        if (outcome === 'done') count.finished(backlog.name);
+        count.waiting(backlog.name, all - outcomes.done - outcomes['not ours']);
+        if (!this.#quiet && outcome !== 'not ours') await this.#pause(pauseMs(entries.length, Date.now() - startMs));
+      }
+    };
+    const renewing = setInterval(() => {
+      // One that can't be asked for is kept for as long as it lasts.
+      const renewed = backlog.lock(ctx).catch(() => true);
+      void renewed.then((still) => (held &&= still));
+    }, renewLockMs);
+    try {
+      await Promise.all(Array.from({ length: this.#options.concurrency }, async (_, i) => worker(i === 0)));
+    } finally {
+      clearInterval(renewing);
+    }
+    return { left: outcomes.left + (held ? 0 : 1), done: outcomes.done };
+  }
+
+  /** Between two parts of one long piece of work. */
+  async #stepBack(waiting: number): Promise<void> {
+    if (!this.#quiet && waiting < veryManyEntries) await this.#pause(quietMs / 5);
+  }
+}
+
+function pauseMs(waiting: number, workMs: number): number {
+  if (waiting < fewEntries) return unhurriedMs;
+  return waiting < veryManyEntries ? workMs * pausePerWork : 0;
+}
