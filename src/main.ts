@@ -74,7 +74,10 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   const metricsServer =
     options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
 
-  const controllers = options.role === 'node' ? undefined : controllerBackends(options, { clusters, ceph, log, count: metrics.background });
+  const controllers =
+    options.role === 'node'
+      ? undefined
+      : controllerBackends(options, { clusters, ceph, log, count: metrics.background });
   const nodes = options.role === 'controller' ? undefined : await nodeBackends(options, clusters, ceph);
   // Controller and node speak of the same volumes: in one process they share the lock.
   const lock = new KeyedLock();

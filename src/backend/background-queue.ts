@@ -47,6 +47,13 @@ const fewEntries = 200;
 const pausePerWork = 3;
 const veryManyEntries = 2_000;
 const renewLockMs = 20_000;
+const unlockMs = 2_000;
+
+interface Round {
+  /** Entries of ours that could not be done yet. */
+  readonly left: number;
+  readonly done: number;
+}
 
 interface Running {
   again: boolean;
@@ -115,9 +122,10 @@ export class BackgroundQueue<Place> {
       if (!(await this.#pause(waitMs))) return;
       const running = this.#running.get(key);
       if (running !== undefined) running.again = false;
-      const left = await this.#round(ctx, place, credentials);
+      const { left, done } = await this.#round(ctx, place, credentials);
       if (left === 0 && this.#running.get(key)?.again !== true) return;
-      waitMs = left === 0 ? this.#options.delayMs : this.#options.retryMs;
+      // What is left may have waited for what is done, as an image waits for its last clone.
+      waitMs = left === 0 || done > 0 ? this.#options.delayMs : this.#options.retryMs;
     }
   }
 
@@ -129,42 +137,42 @@ export class BackgroundQueue<Place> {
     return sleep(ms, true, { signal: this.#closing.signal, ref: false }).catch(() => false);
   }
 
-  /** @returns how many entries of ours could not be done yet. */
-  async #round(ctx: CallContext, place: Place, credentials: Credentials | undefined): Promise<number> {
+  async #round(ctx: CallContext, place: Place, credentials: Credentials | undefined): Promise<Round> {
     const { count, doing, log } = this.#options;
     try {
       const backlog = await this.#options.open(ctx, place, credentials);
       const waiting = (await backlog.entries(ctx)).length;
       count.waiting(backlog.name, waiting);
-      if (waiting === 0) return 0;
-      if (!(await backlog.lock(ctx))) return 1;
+      if (waiting === 0) return { left: 0, done: 0 };
+      if (!(await backlog.lock(ctx))) return { left: 1, done: 0 };
       try {
         const { left, done } = await this.#workOff(ctx, backlog);
         if (done > 0) log.info({ place: backlog.name, done, left }, doing);
-        return left;
+        return { left, done };
       } finally {
-        await backlog.unlock(ctx).catch(() => undefined);
+        // At shutdown too: whoever comes next would wait until the lock has run out.
+        await backlog.unlock({ ...ctx, signal: AbortSignal.timeout(unlockMs) }).catch(() => undefined);
       }
     } catch (error) {
-      if (ctx.signal.aborted) return 0;
+      if (ctx.signal.aborted) return { left: 0, done: 0 };
       log.warn({ err: error, place: this.#options.keyOf(place) }, `${doing} failed`);
       // A pool that is gone or a key that is refused is not going to change by itself.
-      return error instanceof DriverError && error.code === 'UNAVAILABLE' ? 1 : 0;
+      return { left: error instanceof DriverError && error.code === 'UNAVAILABLE' ? 1 : 0, done: 0 };
     }
   }
 
-  async #workOff(ctx: CallContext, backlog: Backlog): Promise<{ left: number; done: number }> {
+  async #workOff(ctx: CallContext, backlog: Backlog): Promise<Round> {
     const { count } = this.#options;
     const isUrgent = (entry: string) => backlog.isUrgent?.(entry) === true;
     // They are taken from the end.
     const entries = (await backlog.entries(ctx)).sort((a, b) => Number(isUrgent(a)) - Number(isUrgent(b)));
     const all = entries.length;
     const outcomes: Record<WorkOutcome, number> = { done: 0, left: 0, 'not ours': 0 };
-    let held = true;
+    const hold = keepLocked(ctx, backlog);
     const worker = async (first: boolean) => {
       for (;;) {
         const entry = entries.at(-1);
-        if (entry === undefined || ctx.signal.aborted || !held) return;
+        if (entry === undefined || ctx.signal.aborted || !hold.held) return;
         // Only the first goes on beside requests.
         if (!first && !this.#quiet && !isUrgent(entry)) {
           await this.#pause(quietMs / 5);
@@ -179,23 +187,39 @@ export class BackgroundQueue<Place> {
         if (!this.#quiet && outcome !== 'not ours') await this.#pause(pauseMs(entries.length, Date.now() - startMs));
       }
     };
-    const renewing = setInterval(() => {
-      // One that can't be asked for is kept for as long as it lasts.
-      const renewed = backlog.lock(ctx).catch(() => true);
-      void renewed.then((still) => (held &&= still));
-    }, renewLockMs);
     try {
       await Promise.all(Array.from({ length: this.#options.concurrency }, async (_, i) => worker(i === 0)));
     } finally {
-      clearInterval(renewing);
+      hold.end();
     }
-    return { left: outcomes.left + (held ? 0 : 1), done: outcomes.done };
+    return { left: outcomes.left + (hold.held ? 0 : 1), done: outcomes.done };
   }
 
   /** Between two parts of one long piece of work. */
   async #stepBack(waiting: number): Promise<void> {
     if (!this.#quiet && waiting < veryManyEntries) await this.#pause(quietMs / 5);
   }
+}
+
+interface Hold {
+  held: boolean;
+  readonly end: () => void;
+}
+
+/** Long work outlasts the lock: it is renewed from time to time. */
+function keepLocked(ctx: CallContext, backlog: Backlog): Hold {
+  const renew = async () => {
+    // One that can't be asked for is kept for as long as it lasts.
+    if (!(await backlog.lock(ctx).catch(() => true))) hold.held = false;
+  };
+  const renewing = setInterval(() => void renew(), renewLockMs);
+  const hold: Hold = {
+    held: true,
+    end: () => {
+      clearInterval(renewing);
+    },
+  };
+  return hold;
 }
 
 function pauseMs(waiting: number, workMs: number): number {

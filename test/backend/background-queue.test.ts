@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { type Backlog, BackgroundQueue, type WorkOutcome } from '../../src/backend/background-queue.js';
 import { DriverError } from '../../src/domain/errors.js';
+import type { CallContext } from '../../src/platform/call-context.js';
 import { uncounted } from '../../src/platform/background-count.js';
 import { testContext } from '../platform/test-context.js';
 
@@ -26,8 +27,8 @@ class FakeBacklog implements Backlog {
     return Promise.resolve(!this.lockedByAnother);
   }
 
-  async unlock(): Promise<void> {
-    this.calls.push('unlock');
+  async unlock(ctx: CallContext): Promise<void> {
+    this.calls.push(ctx.signal.aborted ? 'unlock that is not sent' : 'unlock');
     return Promise.resolve();
   }
 
@@ -41,7 +42,9 @@ class FakeBacklog implements Backlog {
 
 function queueOf(backlog: FakeBacklog, open: () => Promise<Backlog> = async () => Promise.resolve(backlog)) {
   const context = testContext();
-  const queue = new BackgroundQueue<string>({ open, keyOf: (place) => place,
+  const queue = new BackgroundQueue<string>({
+    open,
+    keyOf: (place) => place,
     log: context.log,
     doing: 'working',
     count: uncounted,
@@ -180,4 +183,39 @@ t.test('close waits for what is under way and begins nothing new', async (t) => 
   const calls = backlog.calls.length;
   await sleep(20);
   t.equal(backlog.calls.length, calls);
+});
+
+t.test('an urgent entry comes first, and beside requests', async (t) => {
+  const backlog = new FakeBacklog('a', 'b', 'urgent', 'c');
+  const { queue } = queueOf(backlog, async () =>
+    Promise.resolve(Object.assign(backlog, { isUrgent: (entry: string) => entry === 'urgent' })),
+  );
+  const request = queue.beside(async () => sleep(100));
+  queue.schedule('place', undefined);
+  await until(() => backlog.calls.length >= 2);
+  t.strictSame(backlog.calls.slice(0, 2), ['lock', 'work urgent']);
+  await request;
+  await queue.close();
+});
+
+t.test('what waits and what is done is counted', async (t) => {
+  const backlog = new FakeBacklog('a', 'b', 'foreign', 'held');
+  backlog.answer = (entry) => (entry === 'foreign' ? 'not ours' : entry === 'held' ? 'left' : 'done');
+  const waiting: number[] = [];
+  let finished = 0;
+  const queue = new BackgroundQueue<string>({
+    open: async () => Promise.resolve(backlog),
+    keyOf: (place) => place,
+    log: testContext().log,
+    doing: 'working',
+    count: { waiting: (_place, entries) => waiting.push(entries), finished: () => finished++ },
+    delayMs: 1,
+    retryMs: 60_000,
+  });
+  queue.schedule('place', undefined);
+  await until(() => backlog.calls.includes('unlock'));
+  t.equal(waiting[0], 4);
+  t.equal(waiting.at(-1), 1, 'the one that is left');
+  t.equal(finished, 2);
+  await queue.close();
 });

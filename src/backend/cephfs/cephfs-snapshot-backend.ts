@@ -8,6 +8,7 @@ import type { Credentials } from '../../platform/credentials.js';
 import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } from '../backend.js';
 import { snapshotNameFor } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
+import { isTaken } from '../registered-snapshot.js';
 import { hasUserSnapshots } from './deleted-directory.js';
 import { moveInto } from './delete-volume.js';
 import type { GroupPlace } from './directory-trash.js';
@@ -17,11 +18,10 @@ import { findHolder, readSnapshot } from './locate-snapshot.js';
 import {
   complete,
   forget,
-  isTaken,
   lookUp,
   register,
   registeredNames,
-  type RegisteredSnapshot,
+  type RegisteredDirectorySnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
 import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
@@ -60,7 +60,7 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       );
     }
     const snapshot = snapshotNameFor(name);
-    const own: RegisteredSnapshot = { version: 1, name, path: source.path, inode: status.inode.toString() };
+    const own: RegisteredDirectorySnapshot = { version: 1, name, path: source.path, inode: status.inode.toString() };
     const entry = await register(ctx, fs, home, snapshot, own);
     if (entry.path !== own.path || entry.inode !== own.inode) {
       throw new DriverError(

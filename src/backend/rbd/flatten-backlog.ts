@@ -12,6 +12,7 @@ const lockDurationMs = 60_000;
 const cookie = randomUUID();
 /** So often the progress is written down, and looked whether a deletion wants the image closed. */
 const reportMs = 2_000;
+const letGoMs = 2_000;
 /** How long the image is left alone for a deletion that has asked for it. */
 const stoppedMs = 30_000;
 
@@ -53,7 +54,7 @@ export class FlattenBacklog implements Backlog {
 
   async work(ctx: CallContext, imageId: string): Promise<WorkOutcome> {
     const entry = this.#entries.get(imageId);
-    if (entry === undefined || (entry.stopMs ?? 0) > Date.now() - stoppedMs) return 'left';
+    if (entry === undefined) return 'left';
     try {
       const parent = await ifPresent(this.#pool.snapshots.parent(ctx, imageId));
       // Flat, gone, or deleted: then the trash is where it goes, unless the chain of another hangs on it.
@@ -61,6 +62,7 @@ export class FlattenBacklog implements Backlog {
         await this.#forget(ctx, imageId);
         return 'done';
       }
+      if (isStopped(entry)) return 'left';
       await this.#flatten(ctx, imageId);
       ctx.log.info({ image: entry.image, place: this.name }, 'flattened a clone');
       await this.#forget(ctx, imageId);
@@ -81,7 +83,7 @@ export class FlattenBacklog implements Backlog {
       const entry = await changeFlatten(ctx, this.#pool, imageId, (now) =>
         now === undefined ? undefined : { ...now, by: this.#address, ...progress },
       );
-      if (entry === undefined || (entry.stopMs ?? 0) > Date.now() - stoppedMs) stop.abort();
+      if (entry === undefined || isStopped(entry)) stop.abort();
     };
     await report();
     const reporting = setInterval(() => void report().catch(() => undefined), reportMs);
@@ -94,7 +96,7 @@ export class FlattenBacklog implements Backlog {
       );
     } finally {
       clearInterval(reporting);
-      if (!ctx.signal.aborted) await this.#letGo(ctx, imageId).catch(() => undefined);
+      await this.#letGo({ ...ctx, signal: AbortSignal.timeout(letGoMs) }, imageId).catch(() => undefined);
     }
   }
 
@@ -115,4 +117,8 @@ export class FlattenBacklog implements Backlog {
   async #forget(ctx: CallContext, imageId: string): Promise<void> {
     await changeFlatten(ctx, this.#pool, imageId, () => undefined);
   }
+}
+
+function isStopped({ stopMs = 0 }: FlattenEntry): boolean {
+  return stopMs > Date.now() - stoppedMs;
 }

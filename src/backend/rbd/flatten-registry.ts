@@ -40,7 +40,7 @@ export async function flattenerOf(ctx: CallContext, pool: CephPool, imageId: str
 /** All of them, by image id. */
 export async function flattenEntries(ctx: CallContext, pool: CephPool): Promise<Map<string, FlattenEntry>> {
   const entries = new Map<string, FlattenEntry>();
-  for (let last = ''; ; ) {
+  for (let last = ''; ;) {
     const pairs = await pool.omap.list(ctx, flattenObject, last, page);
     for (const [imageId, text] of pairs) {
       entries.set(imageId, parse(text, imageId));
@@ -71,7 +71,10 @@ export async function changeFlatten(
     });
     if (written) return next;
   }
-  throw new DriverError('ABORTED', `key ${imageId} of object ${flattenObject} changes all the time: repeat the request`);
+  throw new DriverError(
+    'ABORTED',
+    `key ${imageId} of object ${flattenObject} changes all the time: repeat the request`,
+  );
 }
 
 /** What can't be read is queued all the same: the key says which image it is. */
