@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
 import { clusterYaml, type Driver, startDriver } from '../harness/driver.js';
-import { cephfsGround } from './cephfs-ground.js';
-import { type Ground, rbdGround } from './ground.js';
-import { Random } from './random.js';
+import { cephfsGround } from '../ground/cephfs-ground.js';
+import type { Ground } from '../ground/ground.js';
+import { rbdGround } from '../ground/rbd-ground.js';
+import { Random } from '../ground/random.js';
 import { type Outcome, report } from './report.js';
 import { VolumeLife } from './volume-life.js';
 
@@ -40,7 +41,6 @@ interface Run {
   readonly grounds: readonly (readonly [Ground, readonly VolumeLife[]])[];
   readonly volumes: readonly VolumeLife[];
   readonly directory: string;
-  readonly group: string;
   readonly kills: number;
   readonly random: Random;
   readonly outcome: Outcome;
@@ -76,7 +76,7 @@ async function run(kills: number, seed: number): Promise<number> {
 async function prepare(cluster: TestCluster, kills: number, seed: number): Promise<Run> {
   const directory = await mkdtemp(join(tmpdir(), 'crash-'));
   const group = `crash-${seed}`;
-  const grounds = [rbdGround(cluster), await cephfsGround(cluster, group)].map((ground, i) => {
+  const grounds = [await rbdGround(cluster, group), await cephfsGround(cluster, group)].map((ground, i) => {
     const names = Array.from({ length: volumesOfEachKind }, (_, j) => `crash-${seed}-${i}-${j}`);
     return [ground, names.map((name) => new VolumeLife(name, ground.kind, directory))] as const;
   });
@@ -85,7 +85,6 @@ async function prepare(cluster: TestCluster, kills: number, seed: number): Promi
     grounds,
     volumes: grounds.flatMap(([, volumes]) => volumes),
     directory,
-    group,
     kills,
     random: new Random(seed),
     outcome: {
@@ -125,8 +124,8 @@ async function round(driver: Driver, { volumes, random, outcome, kills, ...rest 
   return restarted;
 }
 
-async function start({ directory, cluster, group }: Pick<Run, 'directory' | 'cluster' | 'group'>): Promise<Driver> {
-  const config = clusterYaml(cluster, `    cephfs:\n      group: ${group}\n`);
+async function start({ directory, cluster, grounds }: Pick<Run, 'directory' | 'cluster' | 'grounds'>): Promise<Driver> {
+  const config = clusterYaml(cluster, grounds.map(([ground]) => ground.config).join(''));
   return startDriver({ directory: join(directory, 'driver'), config });
 }
 
@@ -177,7 +176,7 @@ async function unwind(driver: Driver | undefined, { volumes, grounds, directory 
   do {
     if (left.length > 0) await sleep(500);
     left = [];
-    for (const [ground, ours] of grounds) left.push(...(await ground.remains(ours.map((one) => one.name))));
+    for (const [ground] of grounds) left.push(...(await ground.remains()));
   } while (left.length > 0 && Date.now() < end);
   for (const [ground, ours] of grounds) {
     left.push(...(await ground.problems()));

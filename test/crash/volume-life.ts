@@ -11,8 +11,9 @@ import {
   unpublishRequest,
   unstageRequest,
 } from '../harness/requests.js';
-import type { VolumeKind } from './ground.js';
-import type { Random } from './random.js';
+import { converge } from '../ground/converge.js';
+import type { VolumeKind } from '../ground/ground.js';
+import type { Random } from '../ground/random.js';
 
 export type State = 'absent' | 'created' | 'staged' | 'published';
 export type Operation =
@@ -44,9 +45,7 @@ const backwards: Readonly<Record<Exclude<State, 'absent'>, readonly [Operation, 
   created: ['DeleteVolume', 'absent'],
 };
 
-const mayBeRepeated = new Set<number>([status.ABORTED, status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
-const retries = 60;
-const retryMs = 250;
+const withinMs = 60_000;
 
 /** One volume that goes through its life while the driver is killed again and again. */
 export class VolumeLife {
@@ -126,21 +125,10 @@ export class VolumeLife {
   }
 
   async #converge(driver: Driver, operation: Operation): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#call(driver, operation);
-        return;
-      } catch (error) {
-        const { code, details } = error as { code?: number; details?: string };
-        const again = code !== undefined && (mayBeRepeated.has(code) || this.#isLeftWatch(operation, code));
-        if (!again || attempt === retries) {
-          throw new Error(`${operation} of ${this.name} gave ${String(code)}: ${details ?? String(error)}`, {
-            cause: error,
-          });
-        }
-        await new Promise((resolve) => setTimeout(resolve, retryMs));
-      }
-    }
+    // A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile.
+    const also = this.#kind.hasWatchers && operation === 'DeleteVolume' ? [status.FAILED_PRECONDITION] : [];
+    const what = `${operation} of ${this.name}`;
+    await converge(async () => this.#call(driver, operation), { what, withinMs, also });
   }
 
   async #call(driver: Driver, operation: Operation): Promise<void> {
@@ -205,10 +193,5 @@ export class VolumeLife {
     if (writable === this.#readOnly) {
       throw new Error(`${this.name} is published ${writable ? 'for writing' : 'read-only'}, not as asked`);
     }
-  }
-
-  /** A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile. */
-  #isLeftWatch(operation: Operation, code: number): boolean {
-    return this.#kind.hasWatchers && code === (status.FAILED_PRECONDITION as number) && operation === 'DeleteVolume';
   }
 }

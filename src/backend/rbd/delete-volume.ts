@@ -1,30 +1,23 @@
 import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephPool } from '../../ceph/client.js';
-import { DriverError } from '../../domain/errors.js';
-import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { clientAddress } from './client-address.js';
 import { deletedKey } from './metadata-keys.js';
+import { type ImageHolders, refuseWatched } from './refuse-watched.js';
 import { hasUserSnapshots, reservedName } from './reserved-image.js';
-
-/** Who may have the image open on the driver's own behalf. */
-export interface ImageHolder {
-  /** Asks it to close the image. @returns the address of the client that was asked and may not have done so yet. */
-  letGo(ctx: CallContext, pool: CephPool, imageId: string): Promise<string | undefined>;
-}
 
 /**
  * Out of sight: marked as ours, then moved to RBD's trash; with snapshots, which stay usable, renamed until the last of them is gone. Ends
  * an earlier move that was cut off, and clears an image whose
  * creation was.
  * @returns whether there is something in the trash now that is to be purged.
- * @throws DriverError FAILED_PRECONDITION when a client has the image open; ABORTED when it is a controller that flattens it.
+ * @throws DriverError FAILED_PRECONDITION when a client has the image open; ABORTED when it is the driver.
  */
 export async function hideImage(
   ctx: CallContext,
   pool: CephPool,
   id: RbdVolumeId,
-  flattener: ImageHolder,
+  holders: ImageHolders,
 ): Promise<boolean> {
   const imageId = await ifPresent(pool.images.id(ctx, id.image));
   if (imageId === undefined) return moveToTrash(ctx, pool, id);
@@ -41,7 +34,7 @@ export async function hideImage(
       await pool.images.removeUnfinished(ctx, id.image);
       return false;
     }
-    if (watched) await refuseWatched(ctx, pool, id, await flattener.letGo(ctx, pool, imageId));
+    if (watched) await refuseWatched(ctx, pool, id, imageId, holders);
     if (header?.hasSnapshots === true && (await hasUserSnapshots(ctx, pool, imageId))) {
       await ifPresent(pool.images.rename(ctx, id.image, reservedName(imageId)));
       return false;
@@ -52,29 +45,6 @@ export async function hideImage(
     await pool.images.removeMetadata(ctx, imageId, deletedKey).catch(() => undefined);
     throw error;
   }
-}
-
-/** librbd would take the lock from an idle client and trash the image under it: what is open stays. */
-async function refuseWatched(
-  ctx: CallContext,
-  pool: CephPool,
-  id: RbdVolumeId,
-  flattenedBy: string | undefined,
-): Promise<void> {
-  const watchers = (await pool.images.watchers(ctx, id.image)).map(({ address }) => clientAddress(address));
-  if (watchers.length === 0) return; // closed in between
-  const others = watchers.filter((address) => address !== flattenedBy);
-  if (others.length === 0) {
-    throw new DriverError(
-      'ABORTED',
-      `volume ${formatVolumeId(id)} is being flattened by the controller at ${flattenedBy ?? ''}, which has been asked to stop: repeat the request; a controller that was killed is forgotten after 30 s`,
-    );
-  }
-  const addresses = [...new Set(others)].join(', ');
-  throw new DriverError(
-    'FAILED_PRECONDITION',
-    `volume ${formatVolumeId(id)} is in use by the client at ${addresses}: unstage or unmap it there first; a client that was killed is forgotten after 30 s`,
-  );
 }
 
 async function moveToTrash(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {

@@ -5,11 +5,11 @@ import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
 import { BackgroundQueue } from '../background-queue.js';
 import { clientAddress } from './client-address.js';
-import type { ImageHolder } from './delete-volume.js';
 import { FlattenBacklog } from './flatten-backlog.js';
 import { changeFlatten, type FlattenEntry, lookUpFlatten } from './flatten-registry.js';
 import type { ImagePools } from './image-pools.js';
 import { placeKey, type PoolPlace } from './pool-place.js';
+import type { ImageHolders } from './refuse-watched.js';
 import { RunningFlattens } from './running-flattens.js';
 
 export interface FlattenerDependencies {
@@ -19,7 +19,7 @@ export interface FlattenerDependencies {
 }
 
 /** Bounds the depth of clone chains: images are written down to be flattened, and flattened in the background. */
-export class Flattener implements ImageHolder {
+export class Flattener implements ImageHolders {
   readonly #pools: ImagePools;
   readonly #running = new RunningFlattens();
   readonly #queue: BackgroundQueue<PoolPlace>;
@@ -63,6 +63,10 @@ export class Flattener implements ImageHolder {
     const entry = await changeFlatten(ctx, pool, imageId, (now) => now && { ...now, stopMs: Date.now() });
     await this.#running.stop(imageId);
     return entry?.by;
+  }
+
+  isOwn(address: string): boolean {
+    return this.#pools.isOwn(address);
   }
 
   meet(place: PoolPlace, credentials: Credentials | undefined): void {
