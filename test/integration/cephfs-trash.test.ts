@@ -119,6 +119,19 @@ t.test('a volume whose inner directories have snapshots is deleted with them', a
   t.ok(await group.isPurged());
 });
 
+t.test('a volume and its last snapshot that are deleted at the same time leave nothing', async (t) => {
+  const names = Array.from({ length: 24 }, (_, i) => `raced-${i}`);
+  const volumes = await Promise.all(names.map(async (name) => site.rpc.create(name, asDirectory)));
+  const snapshots = await Promise.all(volumes.map(async ({ id }, i) => site.rpc.snapshot(`raced-${i}`, id)));
+  await Promise.all([
+    ...volumes.map(async ({ id }) => site.rpc.delete(id)),
+    ...snapshots.map(async ({ id }) => site.rpc.deleteSnapshot(id)),
+  ]);
+  for (const place of ['deleted', 'snapshots'])
+    t.same(await readdir(group.onHost(`${group.path}/.cuttle/${place}`)), [], place);
+  t.ok(await group.isPurged());
+});
+
 t.test('a group with a snapshot of its own: volumes are deleted, and the snapshot stays', async (t) => {
   const { id } = await site.rpc.create('in a snapshot', asDirectory);
   await directories.write(`${pathOf(id)}/data`, 'of then');

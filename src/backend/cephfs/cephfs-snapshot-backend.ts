@@ -89,13 +89,10 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
       if (holder !== undefined) {
-        const { directory } = holder;
-        this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
-        await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
-        if (isDeletedPath(home, directory) && !(await hasUserSnapshots(ctx, fs, directory))) {
-          if (await moveInto(ctx, fs, directory, home))
-            this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
-        }
+        await this.#removeFrom(ctx, fs, home, holder.directory, id, credentials);
+        // A DeleteVolume may have moved the directory meanwhile, with the snapshot in it.
+        const { directory } = (await findHolder(ctx, fs, home, id)) ?? holder;
+        if (directory !== holder.directory) await this.#removeFrom(ctx, fs, home, directory, id, credentials);
       }
       const entry = holder?.entry ?? (await lookUp(ctx, fs, home, id.name));
       if (entry?.path === id.source.path) await forget(ctx, fs, home, id.name);
@@ -104,6 +101,20 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
       throw error;
     }
+  }
+
+  async #removeFrom(
+    ctx: CallContext,
+    fs: CephFileSystem,
+    home: string,
+    directory: string,
+    id: SnapshotId<CephfsVolumeId>,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
+    await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
+    if (!isDeletedPath(home, directory) || (await hasUserSnapshots(ctx, fs, directory))) return;
+    if (await moveInto(ctx, fs, directory, home)) this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
   }
 
   async find(

@@ -4,7 +4,7 @@ import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { deletedKey } from './metadata-keys.js';
 import { type ImageHolders, refuseWatched } from './refuse-watched.js';
-import { hasUserSnapshots, reservedName } from './reserved-image.js';
+import { discardIfUnneeded, hasUserSnapshots, reservedName } from './reserved-image.js';
 
 /**
  * Out of sight: marked as ours, then moved to RBD's trash; with snapshots, which stay usable, renamed until the last of them is gone. Ends
@@ -37,7 +37,8 @@ export async function hideImage(
     if (watched) await refuseWatched(ctx, pool, id, imageId, holders);
     if (header?.hasSnapshots === true && (await hasUserSnapshots(ctx, pool, imageId))) {
       await ifPresent(pool.images.rename(ctx, id.image, reservedName(imageId)));
-      return false;
+      // The last of them may have been deleted meanwhile, by somebody who saw the image under its own name.
+      return await discardIfUnneeded(ctx, pool, imageId);
     }
     return await moveToTrash(ctx, pool, id);
   } catch (error) {
