@@ -74,7 +74,11 @@ export class Forest {
     const ground = random.pick(this.#grounds);
     if (operation === 'CreateVolume' || operation.startsWith('List')) return { operation, ground, on: undefined };
     const candidates = this.things.filter((thing) => thing.ground === ground && this.#allows(operation, thing));
-    return candidates.length === 0 ? undefined : { operation, ground, on: random.pick(candidates) };
+    if (candidates.length === 0) return undefined;
+    const deepest = candidates.reduce((a, b) => (b.depth > a.depth ? b : a));
+    // Every other tree grows in height.
+    const on = operation === 'clone' && random.next() < 0.5 ? deepest : random.pick(candidates);
+    return { operation, ground, on };
   }
 
   #allows(operation: Operation, thing: Thing): boolean {

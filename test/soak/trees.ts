@@ -7,7 +7,7 @@ import { killNowAndThen, type Seat } from './seat.js';
 
 /** Several snapshots of RBD share one round of the monitors. */
 const workers = 16;
-const emptyWithinMs = 150_000;
+const emptyWithinMs = 100_000;
 
 const growing: Weights = {
   CreateVolume: 1,
