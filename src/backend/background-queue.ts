@@ -46,7 +46,7 @@ const fewEntries = 200;
 /** With more of them waiting, the work takes this share of the time; with very many, all of it. */
 const pausePerWork = 3;
 const veryManyEntries = 2_000;
-const renewLockMs = 20_000;
+const renewLockMs = 10_000;
 const unlockMs = 2_000;
 
 interface Round {

@@ -13,10 +13,12 @@ import {
 } from '../harness/requests.js';
 import { converge } from '../ground/converge.js';
 import type { VolumeKind } from '../ground/ground.js';
+import { Offspring, type OffspringOperation, volumeBytes } from './offspring.js';
 import type { Random } from '../ground/random.js';
 
 export type State = 'absent' | 'created' | 'staged' | 'published';
 export type Operation =
+  | OffspringOperation
   | 'CreateVolume'
   | 'DeleteVolume'
   | 'NodeStageVolume'
@@ -24,8 +26,10 @@ export type Operation =
   | 'NodePublishVolume'
   | 'NodeUnpublishVolume';
 
+type OwnOperation = Exclude<Operation, OffspringOperation>;
+
 /** What may come next, and where it leads. */
-const next: Readonly<Record<State, readonly (readonly [Operation, State])[]>> = {
+const next: Readonly<Record<State, readonly (readonly [OwnOperation, State])[]>> = {
   absent: [['CreateVolume', 'created']],
   created: [
     ['NodeStageVolume', 'staged'],
@@ -59,6 +63,7 @@ export class VolumeLife {
   readonly #id: string;
   readonly #staging: string;
   readonly #target: string;
+  readonly offspring: Offspring;
 
   constructor(name: string, kind: VolumeKind, directory: string) {
     this.name = name;
@@ -66,6 +71,7 @@ export class VolumeLife {
     this.#id = kind.idOf(name);
     this.#staging = join(directory, `${name}-staging`);
     this.#target = join(directory, `${name}-target`);
+    this.offspring = new Offspring(name, kind);
   }
 
   get stagingPath(): string {
@@ -94,8 +100,11 @@ export class VolumeLife {
     return this.#pending?.[0];
   }
 
+  /** Every other time something is done with what is made of the volume, if there is anything to do. */
   choose(random: Random): Operation {
-    this.#pending = random.pick(next[this.state]);
+    const offspring = this.offspring.possible(this.state !== 'absent');
+    const own = random.next() < 0.5 || offspring.length === 0;
+    this.#pending = own ? random.pick(next[this.state]) : [random.pick(offspring), this.state];
     // Only what is written once can be read back: the first publish of a volume is for writing.
     if (this.#pending[0] === 'NodePublishVolume') this.#readOnly = this.#marker !== undefined && random.next() < 0.5;
     return this.#pending[0];
@@ -113,10 +122,16 @@ export class VolumeLife {
     await this.#converge(driver, operation);
     this.#pending = undefined;
     this.state = state;
+    if (isOffspring(operation)) this.offspring.done(operation);
+    if (operation === 'DeleteVolume') this.offspring.orphaned();
     await this.#checkData(operation);
   }
 
   async unwind(driver: Driver): Promise<void> {
+    for (let last = this.offspring.last; last !== undefined; last = this.offspring.last) {
+      await this.#converge(driver, last);
+      this.offspring.done(last);
+    }
     while (this.state !== 'absent') {
       const [operation, state] = backwards[this.state];
       await this.#converge(driver, operation);
@@ -126,18 +141,22 @@ export class VolumeLife {
 
   async #converge(driver: Driver, operation: Operation): Promise<void> {
     // A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile.
-    const also = this.#kind.hasWatchers && operation === 'DeleteVolume' ? [status.FAILED_PRECONDITION] : [];
+    const also = this.#kind.hasWatchers && operation.startsWith('DeleteVolume') ? [status.FAILED_PRECONDITION] : [];
     const what = `${operation} of ${this.name}`;
     await converge(async () => this.#call(driver, operation), { what, withinMs, also });
   }
 
   async #call(driver: Driver, operation: Operation): Promise<void> {
+    if (isOffspring(operation)) {
+      await this.offspring.ask(driver, operation);
+      return;
+    }
     const { capability, parameters } = this.#kind;
     switch (operation) {
       case 'CreateVolume': {
         const request = createRequest(this.name, {
           parameters,
-          requiredBytes: 64n << 20n,
+          requiredBytes: volumeBytes,
           capabilities: [capability],
         });
         const reply = await call<csi.v1.CreateVolumeResponse>((done) => driver.controller.CreateVolume(request, done));
@@ -194,4 +213,8 @@ export class VolumeLife {
       throw new Error(`${this.name} is published ${writable ? 'for writing' : 'read-only'}, not as asked`);
     }
   }
+}
+
+function isOffspring(operation: Operation): operation is OffspringOperation {
+  return !Object.values(next).some((steps) => steps.some(([own]) => own === operation));
 }

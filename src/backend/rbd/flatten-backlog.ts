@@ -7,7 +7,7 @@ import { changeFlatten, flattenEntries, type FlattenEntry, flattenObject } from 
 import type { RunningFlattens } from './running-flattens.js';
 
 const lockName = 'cuttle.flatten';
-const lockDurationMs = 60_000;
+const lockDurationMs = 30_000;
 /** This process's hold on the lock. */
 const cookie = randomUUID();
 /** So often the progress is written down, and looked whether a deletion wants the image closed. */

@@ -8,7 +8,7 @@ import { deletedKey } from './metadata-keys.js';
 /** RBD's own index of the trash: it is there when there is something to purge, so no object of ours is left in the pool. */
 const lockObject = 'rbd_trash';
 const lockName = 'cuttle.purge';
-const lockDurationMs = 60_000;
+const lockDurationMs = 30_000;
 /** This process's hold on the lock. */
 const cookie = randomUUID();
 
