@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
-import { CephfsController } from './backend/cephfs/cephfs-controller.js';
+import { CephfsController, type CephfsControllerDependencies } from './backend/cephfs/cephfs-controller.js';
 import { CephfsNode } from './backend/cephfs/cephfs-node.js';
 import { FuseMounter } from './backend/cephfs/fuse-mounter.js';
 import { KernelMounter } from './backend/cephfs/kernel-mounter.js';
 import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
 import { NbdMapper } from './backend/rbd/nbd-mapper.js';
-import { RbdController } from './backend/rbd/rbd-controller.js';
+import { RbdController, type RbdControllerDependencies } from './backend/rbd/rbd-controller.js';
 import { RbdNode } from './backend/rbd/rbd-node.js';
 import { UserspaceMapper } from './backend/rbd/userspace-mapper.js';
 import { Clusters } from './ceph/clusters.js';
@@ -74,7 +74,10 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   const metricsServer =
     options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
 
-  const controllers = options.role === 'node' ? undefined : controllerBackends(options, clusters, ceph, log);
+  const controllers =
+    options.role === 'node'
+      ? undefined
+      : controllerBackends(options, { clusters, ceph, log, count: metrics.background });
   const nodes = options.role === 'controller' ? undefined : await nodeBackends(options, clusters, ceph);
   // Controller and node speak of the same volumes: in one process they share the lock.
   const lock = new KeyedLock();
@@ -127,13 +130,11 @@ async function closeConnections(ceph: CephClient, log: Logger): Promise<void> {
 
 function controllerBackends(
   options: ServeOptions,
-  clusters: Clusters,
-  ceph: CephClient,
-  log: Logger,
+  deps: RbdControllerDependencies & CephfsControllerDependencies,
 ): Map<BackendKind, ControllerBackend> {
   const make = {
-    rbd: () => new RbdController({ clusters, ceph, log }),
-    cephfs: () => new CephfsController({ clusters, ceph, log }),
+    rbd: () => new RbdController(deps),
+    cephfs: () => new CephfsController(deps),
   } satisfies Record<BackendKind, () => ControllerBackend>;
   return new Map(options.backends.map((kind) => [kind, make[kind]()]));
 }

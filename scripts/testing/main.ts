@@ -5,7 +5,7 @@ import { emptyResults, summaryOf, total, type Row } from './results.js';
 import { RunSpace } from './run-space.js';
 import * as stages from './stages.js';
 
-type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'kernel' | 'bench';
+type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'soak' | 'kernel' | 'bench';
 
 const [mode, ...extra] = process.argv.slice(2) as [Mode, ...string[]];
 const interruption = watchInterruption();
@@ -48,6 +48,9 @@ async function runMode(context: stages.StageContext): Promise<void> {
     case 'kernel':
       if (await stages.startCluster(context)) context.add(...(await stages.kernel(context, extra)));
       return;
+    case 'soak':
+      if (await stages.startCluster(context)) context.add(...(await stages.soak(context, extra)));
+      return;
     case 'bench':
       if (await stages.startCluster(context, 'real')) context.add(await stages.bench(context, extra));
       return;
@@ -61,6 +64,7 @@ async function runEverything(plain: stages.StageContext): Promise<void> {
     context.add(await stages.testsOnCluster(context));
     context.add(...(await stages.sanity(context, [])));
     context.add(...(await stages.crash(context, ['--kills', '20'])));
+    context.add(...(await stages.soak(context, ['--objects', '60', '--kills', '0', '--operations', '0'])));
   }
   context.signal.throwIfAborted();
   stages.heading('coverage');

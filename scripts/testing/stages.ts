@@ -73,6 +73,11 @@ export async function kernel(context: StageContext, args: string[]): Promise<Row
   return await programWithRows('kernel', 'dist/test/kernel/run-kernel.js', args, { ...context, coverage: {} });
 }
 
+/** Without coverage too: its driver is killed as well. */
+export async function soak(context: StageContext, args: string[]): Promise<Row[]> {
+  return await programWithRows('soak', 'dist/test/soak/run-soak.js', args, { ...context, coverage: {} });
+}
+
 export async function bench(context: StageContext, args: string[]): Promise<Row> {
   return await program('bench', 'dist/bench/run-bench.js', args, context);
 }

@@ -220,6 +220,7 @@ export interface RbdImages {
 }
 
 export interface RbdSnapshot {
+  readonly id: bigint;
   readonly name: string;
   /** The image's size when it was taken, in bytes. */
   readonly sizeBytes: bigint;
@@ -236,10 +237,19 @@ export interface ImageClone {
   readonly stripeCount?: bigint;
 }
 
-/** Where an image's content comes from. */
+/** Where an image's content comes from: a snapshot of an image, maybe in another pool. */
 export interface ImageParent {
+  readonly pool: string;
+  readonly namespace: string;
   readonly imageId: string;
-  readonly snapshot: string;
+  readonly snapshotId: bigint;
+}
+
+export interface FlattenOptions {
+  /** In objects of the image; called for each of them. */
+  readonly onProgress: (done: number, total: number) => void;
+  /** Aborted, the flattening ends as soon as the objects that are under way have been copied; what was copied stays. */
+  readonly stop: AbortSignal;
 }
 
 /** Snapshots of images of one pool and namespace. Images are named by their ids, which a rename doesn't change. */
@@ -259,10 +269,17 @@ export interface RbdSnapshots {
     child: string,
     image: ImageClone,
   ): Promise<void>;
-  /** undefined for an image that is no clone. */
-  parent(ctx: CallContext, imageId: string): Promise<ImageParent | undefined>;
-  /** Copies what the image still reads from its parent, and forgets the parent: takes as long as the data is large. */
-  flatten(ctx: CallContext, imageId: string): Promise<void>;
+  /**
+   * What the image, or a snapshot of it, reads from; undefined when that is nothing. One round trip.
+   * @throws CephError ENOENT (no such image).
+   */
+  parent(ctx: CallContext, imageId: string, snapshotId?: bigint): Promise<ImageParent | undefined>;
+  /**
+   * Copies what the image still reads from its parent, and forgets the parent: takes as long as the data is large, and is background work.
+   * With the feature deep-flatten its snapshots forget it too. While it is under way, the image is watched by this client.
+   * @throws CephError ECANCELED (stopped), EINVAL (it has no parent), EROFS (another client holds its lock).
+   */
+  flatten(ctx: CallContext, imageId: string, options: FlattenOptions): Promise<void>;
 }
 
 export type * from './file-system.js';

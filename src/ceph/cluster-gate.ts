@@ -2,6 +2,8 @@ import pLimit from 'p-limit';
 
 /** A cluster that doesn't answer may block this many threads, not all of its share. */
 const suspectConcurrency = 2;
+/** Removals and flattenings, which take hours for large images: beside the others, so that they never fill what a suspect cluster may block. */
+const backgroundConcurrency = 4;
 
 /**
  * How many native calls one cluster may have under way at once, whoever makes them: each occupies a thread of libuv's pool
@@ -9,6 +11,7 @@ const suspectConcurrency = 2;
  */
 export class ClusterGate {
   readonly #limit: ReturnType<typeof pLimit>;
+  readonly #background = pLimit(backgroundConcurrency);
   readonly #healthyConcurrency: number;
 
   constructor(healthyConcurrency: number) {
@@ -16,8 +19,8 @@ export class ClusterGate {
     this.#healthyConcurrency = healthyConcurrency;
   }
 
-  async enter<T>(job: () => Promise<T>): Promise<T> {
-    return this.#limit(job);
+  async enter<T>(job: () => Promise<T>, isBackground = false): Promise<T> {
+    return isBackground ? this.#background(job) : this.#limit(job);
   }
 
   get suspect(): boolean {

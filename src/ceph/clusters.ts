@@ -14,6 +14,8 @@ export interface ClusterDefinition {
   readonly keyring?: string;
   /** RADOS namespace for new RBD images; '' = none. */
   readonly rbdNamespace: string;
+  /** How many clones may stand one upon the other: a deeper one is flattened in the background, or not made before its chain is shorter. */
+  readonly cloneDepth: { readonly soft: number; readonly hard: number };
   /** Options of every mapping of this cluster's images, as the StorageClass parameter mapOptions writes them; '' = none. */
   readonly mapOptions: string;
   readonly unmapOptions: string;

@@ -23,6 +23,8 @@ export interface RunOptions {
    * a lock that last as long as the connection does. `short` unless said.
    */
   readonly work?: Work;
+  /** No request waits for it, and it may take hours: it enters beside the calls that do. */
+  readonly isBackground?: boolean;
 }
 
 /**
@@ -49,7 +51,13 @@ export class NativeLane {
   async run<T>(ctx: CallContext, call: CephCall, job: () => Promise<T>, options: RunOptions = {}): Promise<T> {
     if (this.#closed) throw closedError(call);
     if (ctx.signal.aborted) throw this.#givenUp(ctx, call);
-    const state: JobState = { work: options.work ?? 'short', sinceMs: Date.now(), started: false, abandoned: false };
+    const state: JobState = {
+      work: options.work ?? 'short',
+      isBackground: options.isBackground ?? false,
+      sinceMs: Date.now(),
+      started: false,
+      abandoned: false,
+    };
     const running = this.#enter(state, call, job);
     const outcome = await this.#wait(ctx, running, state);
     if (outcome !== undefined) return outcome.value;
@@ -83,7 +91,7 @@ export class NativeLane {
         state.started = true;
         state.sinceMs = Date.now();
         return { value: await this.#observe(job, state.work) };
-      });
+      }, state.isBackground);
     } finally {
       this.#busy -= 1;
       this.#lastUsedMs = Date.now();
@@ -116,7 +124,7 @@ export class NativeLane {
   /** Waiting for its turn behind silent calls, or under way in one of the calls that know no timeout (a missing pool's look-up). */
   #overdue(state: JobState): boolean {
     if (Date.now() - state.sinceMs < this.#nativeTimeoutMs * overdueFactor) return false;
-    return state.started ? state.work === 'short' : this.#gate.suspect;
+    return state.started ? state.work === 'short' : this.#gate.suspect && !state.isBackground;
   }
 
   async #observe<T>(job: () => Promise<T>, work: Work): Promise<T> {
@@ -147,6 +155,7 @@ type Outcome<T> = { readonly value: T } | undefined;
 
 interface JobState {
   readonly work: Work;
+  readonly isBackground: boolean;
   /** When it began to wait; once started, when it started. */
   sinceMs: number;
   started: boolean;

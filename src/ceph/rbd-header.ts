@@ -10,7 +10,7 @@ import { checkPool, type PoolHandle } from './pool-handle.js';
  * (drivers/block/rbd.c: rbd_id.*, get_size, get_features). Reading them directly takes two round trips where opening the image
  * takes a dozen (ADR 0004).
  */
-const headSnapshot = 0xfffffffffffffffen; // rados.h, CEPH_NOSNAP
+export const headSnapshot = 0xfffffffffffffffen; // rados.h, CEPH_NOSNAP
 const failOk = 2; // librados.h, LIBRADOS_OP_FLAG_FAILOK
 const compareEqual = 1; // LIBRADOS_CMPXATTR_OP_EQ
 /** cls_rbd keeps image metadata in the header's object map under this prefix. */
@@ -28,10 +28,19 @@ export async function readImageId(handle: PoolHandle, name: string): Promise<str
   return new Decoder(buffer.subarray(0, length)).string();
 }
 
-interface Answer {
+/** The library writes into these three when the operation completes: whoever waits for that holds them. */
+export interface Answer {
   readonly output: Buffer;
   readonly used: Buffer;
   readonly result: Buffer;
+}
+
+/** Adds a call of one of cls_rbd's methods to a compound read. */
+export function askClass(op: Pointer, method: string, input: Buffer, outputBytes: number): Answer {
+  const answer = { output: Buffer.alloc(outputBytes), used: Buffer.alloc(8), result: Buffer.alloc(4) };
+  const { output, used, result } = answer;
+  librados().readOpExec.sync(op, 'rbd', method, input, input.length, output, outputBytes, used, result);
+  return answer;
 }
 
 /** Size, features and metadata of one image, in one compound read. @throws CephError ENOENT. Runs inside a lane's job. */
@@ -76,20 +85,13 @@ async function askHeader(
 ): Promise<HeaderReply> {
   const rados = librados();
   const op = rados.createReadOp();
-  const ask = (method: string, input: Buffer, outputBytes: number): Answer => {
-    // The library writes into these three when the operation completes: the reply holds them until then.
-    const answer = { output: Buffer.alloc(outputBytes), used: Buffer.alloc(8), result: Buffer.alloc(4) };
-    const { output, used, result } = answer;
-    rados.readOpExec.sync(op, 'rbd', method, input, input.length, output, outputBytes, used, result);
-    return answer;
-  };
   try {
     const reply = {
-      size: ask('get_size', encodeUint64(headSnapshot), 9),
-      features: ask('get_features', Buffer.concat([encodeUint64(headSnapshot), Buffer.of(1)]), 16),
-      snapshots: ask('get_snapcontext', Buffer.alloc(0), snapshotRoomBytes),
+      size: askClass(op, 'get_size', encodeUint64(headSnapshot), 9),
+      features: askClass(op, 'get_features', Buffer.concat([encodeUint64(headSnapshot), Buffer.of(1)]), 16),
+      snapshots: askClass(op, 'get_snapcontext', Buffer.alloc(0), snapshotRoomBytes),
       metadata: metadataKeys.map((key) => {
-        const answer = ask('metadata_get', encodeString(key), roomBytes);
+        const answer = askClass(op, 'metadata_get', encodeString(key), roomBytes);
         rados.readOpFlags.sync(op, failOk);
         return { key, answer };
       }),

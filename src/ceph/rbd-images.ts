@@ -196,7 +196,7 @@ export class RbdPoolImages implements RbdImages {
       ctx,
       `remove image ${this.#spec(id)} from the trash`,
       async () => librbd().trashRemove(this.#handle.io, id, false),
-      { work: 'writing' },
+      { work: 'writing', isBackground: true },
     );
   }
 

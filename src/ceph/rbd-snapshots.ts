@@ -1,17 +1,16 @@
 import type { CallContext } from '../platform/call-context.js';
 import { cephError, errno } from './ceph-error.js';
-import type { CephPool, ImageClone, ImageParent, RbdSnapshot, RbdSnapshots } from './client.js';
+import type { CephPool, FlattenOptions, ImageClone, ImageParent, RbdSnapshot, RbdSnapshots } from './client.js';
 import { Decoder, encodeString, stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
-import { imageOption, librbd } from './native/librbd.js';
+import { imageOption, librbd, progressCallback } from './native/librbd.js';
 import type { Work } from './native-lane.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
+import { readParent } from './rbd-parent.js';
 
 /** librbd.h: struct sizes and where the fields lie. */
 const snapshotInfo = { bytes: 24, id: 0, size: 8, name: 16 } as const;
-const linkedImage = { bytes: 48, imageId: 24 } as const;
-const snapshotSpec = { bytes: 24, name: 16 } as const;
 /** librbd.h, RBD_SNAP_NAMESPACE_TYPE_USER; others are groups' and those that only clones still need. */
 const userNamespace = 0;
 const cloneFormat = 2n;
@@ -73,29 +72,26 @@ export class RbdPoolSnapshots implements RbdSnapshots {
     );
   }
 
-  async parent(ctx: CallContext, imageId: string): Promise<ImageParent | undefined> {
+  async parent(ctx: CallContext, imageId: string, snapshotId?: bigint): Promise<ImageParent | undefined> {
     const doing = `find the parent of image ${this.#spec(imageId)}`;
-    return this.#withImage(ctx, doing, imageId, 'short', async (image) => {
-      const parentImage = Buffer.alloc(linkedImage.bytes);
-      const parentSnapshot = Buffer.alloc(snapshotSpec.bytes);
-      const returned = await librbd().parentInfo(image, parentImage, parentSnapshot);
-      if (returned === -errno.ENOENT) return undefined;
-      this.#check(returned, doing);
-      const found = {
-        imageId: stringAt(parentImage, linkedImage.imageId),
-        snapshot: stringAt(parentSnapshot, snapshotSpec.name),
-      };
-      librbd().endParentImage.sync(parentImage);
-      librbd().endParentSnapshot.sync(parentSnapshot);
-      return found;
-    });
+    return inPool(this.#handle, ctx, doing, async () => readParent(this.#handle, imageId, snapshotId));
   }
 
-  async flatten(ctx: CallContext, imageId: string): Promise<void> {
+  async flatten(ctx: CallContext, imageId: string, options: FlattenOptions): Promise<void> {
     const doing = `flatten image ${this.#spec(imageId)}`;
-    await this.#withImage(ctx, doing, imageId, 'writing', async (image) => {
-      this.#check(await librbd().flatten(image), doing);
-    });
+    const { onProgress, stop } = options;
+    const work = async (image: Pointer) => {
+      const progress = progressCallback((done, total) => {
+        onProgress(done, total);
+        return stop.aborted || ctx.signal.aborted ? -errno.ECANCELED : 0;
+      });
+      try {
+        this.#check(await librbd().flatten(image, progress.address, null), doing);
+      } finally {
+        progress.release();
+      }
+    };
+    await this.#withImage(ctx, doing, imageId, 'writing', work, true);
   }
 
   async #listed(image: Pointer, doing: string): Promise<RbdSnapshot[]> {
@@ -115,7 +111,7 @@ export class RbdPoolSnapshots implements RbdSnapshots {
       const found: RbdSnapshot[] = [];
       for (const { id, name, sizeBytes } of all) {
         if ((await this.#namespaceOf(image, id, doing)) !== userNamespace) continue;
-        found.push({ name, sizeBytes, createdMs: await this.#createdMs(image, id, doing) });
+        found.push({ id, name, sizeBytes, createdMs: await this.#createdMs(image, id, doing) });
       }
       return found;
     }
@@ -157,6 +153,7 @@ export class RbdPoolSnapshots implements RbdSnapshots {
     imageId: string,
     work: Exclude<Work, 'long'>,
     use: (image: Pointer) => Promise<T>,
+    isBackground = false,
   ): Promise<T> {
     const job = async () => {
       const opened: PointerOut = [null];
@@ -168,7 +165,7 @@ export class RbdPoolSnapshots implements RbdSnapshots {
         await librbd().close(written(opened));
       }
     };
-    return inPool(this.#handle, ctx, doing, job, { work });
+    return inPool(this.#handle, ctx, doing, job, { work, isBackground });
   }
 
   #check(returned: number, doing: string): void {

@@ -19,6 +19,9 @@ const defaultCephfsSettings: CephfsSettings = {
   fuseMountOptions: '',
 };
 
+/** Ceph-csi's, which its users know as --rbdsoftmaxclonedepth and --rbdhardmaxclonedepth. */
+const defaultCloneDepth = { soft: 4, hard: 8 };
+
 const objectName = (what: string) =>
   z.string().refine(isObjectName, `is no ${what}: it can't be empty or hold / @ or control characters`);
 const absolutePath = z.string().startsWith('/', 'must be an absolute path');
@@ -26,6 +29,8 @@ const directoryPath = z.string().refine(isDirectoryPath, 'must be an absolute pa
 const fileName = z
   .string()
   .refine(isFileName, "is no directory's name: it can't be empty, . or .., or hold / or control characters");
+/** drivers/block/rbd.c, RBD_MAX_PARENT_CHAIN_LEN. */
+const cloneDepth = z.number().int().max(16, 'is more than the kernel client takes, which is 16');
 const timeoutSeconds = z.number().int().min(1).max(600).optional();
 
 const clusterSchema = z
@@ -44,7 +49,13 @@ const clusterSchema = z
         namespace: objectName('RADOS namespace').optional(),
         mapOptions: z.string().default(''),
         unmapOptions: z.string().default(''),
+        cloneDepthSoftLimit: cloneDepth.min(0).default(defaultCloneDepth.soft),
+        cloneDepthHardLimit: cloneDepth.min(1).default(defaultCloneDepth.hard),
       })
+      .refine(
+        (rbd) => rbd.cloneDepthSoftLimit <= rbd.cloneDepthHardLimit,
+        'cloneDepthSoftLimit is above cloneDepthHardLimit',
+      )
       .prefault({}),
     cephfs: z
       .strictObject({
@@ -98,6 +109,7 @@ export function hostCluster(environment: NodeJS.ProcessEnv): ClusterDefinition {
     cephConf: environment.CEPH_CONF ?? '/etc/ceph/ceph.conf',
     user: 'admin',
     rbdNamespace: '',
+    cloneDepth: defaultCloneDepth,
     mapOptions: '',
     unmapOptions: '',
     cephfs: defaultCephfsSettings,
@@ -116,6 +128,7 @@ async function definition(path: string, cluster: z.infer<typeof clusterSchema>):
     ...(key === undefined ? {} : { credentials: { user, key } }),
     ...(keyring === undefined ? {} : { keyring }),
     rbdNamespace: cluster.rbd.namespace ?? '',
+    cloneDepth: { soft: cluster.rbd.cloneDepthSoftLimit, hard: cluster.rbd.cloneDepthHardLimit },
     mapOptions: cluster.rbd.mapOptions,
     unmapOptions: cluster.rbd.unmapOptions,
     cephfs: {

@@ -1,11 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { DriverError } from '../domain/errors.js';
+import { type BackgroundCount, type BackgroundKind, backgroundMetrics } from './background-count.js';
 
 /** RPC counts and durations; docs/metrics.md names each series, and a test holds both together. */
 export interface RpcMetrics {
   /** Call the returned function with the outcome's code when the RPC ends. */
   start(method: string): (code: string) => void;
+  /** Counts of one kind of background work. */
+  readonly background: (kind: BackgroundKind) => BackgroundCount;
   readonly registry: Registry;
 }
 
@@ -32,6 +35,7 @@ export function createMetrics(version: string): RpcMetrics {
   }).inc({ version });
   return {
     registry,
+    background: backgroundMetrics(registry),
     start: (method) => {
       underWay.inc({ method });
       const startMs = performance.now();

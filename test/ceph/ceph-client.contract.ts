@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import { chainContract } from './chain.contract.js';
 import type { MakeSubject } from './contract-subject.js';
 import { directoryPartContract } from './directory-part.contract.js';
 import { fileSystemContract } from './file-system.contract.js';
@@ -13,6 +14,7 @@ import { trashContract } from './trash.contract.js';
 export async function cephClientContract(t: Test, makeSubject: MakeSubject): Promise<void> {
   const subject = await makeSubject();
   await t.test('pools, namespaces and locks', async (t) => poolContract(t, subject));
+  await t.test('chains of clones', async (t) => chainContract(t, subject));
   await t.test('object maps', async (t) => omapContract(t, subject));
   await t.test('images', async (t) => imageContract(t, subject));
   await t.test('image metadata', async (t) => metadataContract(t, subject));

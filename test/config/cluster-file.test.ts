@@ -24,6 +24,7 @@ t.test('a cluster needs an id and a place; the rest has defaults', async (t) => 
       monitors: '10.0.0.1',
       user: 'admin',
       rbdNamespace: '',
+      cloneDepth: { soft: 4, hard: 8 },
       mapOptions: '',
       unmapOptions: '',
       cephfs,
@@ -40,7 +41,12 @@ t.test('every field of the file arrives', async (t) => {
     cephConf: /etc/ceph/a.conf
     user: kube
     keyFile: ${await file(`${key}\n`)}
-    rbd: { namespace: team, mapOptions: 'nbd:try-netlink', unmapOptions: 'krbd:force' }
+    rbd:
+      namespace: team
+      mapOptions: nbd:try-netlink
+      unmapOptions: krbd:force
+      cloneDepthSoftLimit: 2
+      cloneDepthHardLimit: 3
     cephfs: { fsName: fs2, root: /, group: team, kernelMountOptions: 'ms_mode=crc', fuseMountOptions: 'debug' }
     timeouts: { connectSeconds: 1, monSeconds: 2, osdSeconds: 3 }
   - { id: b, cephConf: /b.conf, keyring: /b.keyring }
@@ -54,6 +60,7 @@ t.test('every field of the file arrives', async (t) => {
     cephConf: '/etc/ceph/a.conf',
     user: 'kube',
     rbdNamespace: 'team',
+    cloneDepth: { soft: 2, hard: 3 },
     mapOptions: 'nbd:try-netlink',
     unmapOptions: 'krbd:force',
     cephfs: { fsName: 'fs2', groupPath: '/team', kernelMountOptions: 'ms_mode=crc', fuseMountOptions: 'debug' },
@@ -100,6 +107,12 @@ const bad: readonly [string, string, RegExp][] = [
   ['half a second', 'clusters: [{ id: a, monitors: x, timeouts: { osdSeconds: 0.5 } }]', /timeouts\.osdSeconds/],
   ['a timeout in words', 'clusters: [{ id: a, monitors: x, timeouts: { connectSeconds: 8s } }]', /connectSeconds/],
   ['an empty namespace', 'clusters: [{ id: a, monitors: x, rbd: { namespace: "" } }]', /rbd\.namespace: is no RADOS/],
+  ['a depth of 17', 'clusters: [{ id: a, monitors: x, rbd: { cloneDepthHardLimit: 17 } }]', /kernel client takes/],
+  [
+    'a soft limit above the hard one',
+    'clusters: [{ id: a, monitors: x, rbd: { cloneDepthHardLimit: 3 } }]',
+    /is above/,
+  ],
   ['two equal ids', 'clusters: [{ id: a, monitors: x }, { id: a, monitors: y }]', /cluster id "a" occurs twice/],
 ];
 

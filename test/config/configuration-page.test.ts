@@ -95,7 +95,7 @@ t.test('docs/configuration.md has every field of the configuration file: its exa
 t.test('no field of the schema is missing on the page', (t) => {
   const source = readFileSync(join(repositoryRoot(), 'src/config/cluster-file.ts'), 'utf8');
   const schema = /const clusterSchema = ([\s\S]*?)\n\n/.exec(source)?.[1] ?? '';
-  const names = [...schema.matchAll(/\b([a-z]\w+): (?:z|objectName|absolutePath|timeoutSeconds)\b/gi)];
+  const names = [...schema.matchAll(/\b([a-z]\w+): (?:z|objectName|absolutePath|timeoutSeconds|cloneDepth)\b/gi)];
   t.ok(names.length >= 11, `${names.length} fields found`);
   const documented = firstCells('The configuration file').flatMap((cell) => cell.split('.'));
   for (const [, name = ''] of names) t.ok(documented.includes(name), name);

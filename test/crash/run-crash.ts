@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
 import { clusterYaml, type Driver, startDriver } from '../harness/driver.js';
-import { cephfsGround } from './cephfs-ground.js';
-import { type Ground, rbdGround } from './ground.js';
-import { Random } from './random.js';
+import { cephfsGround } from '../ground/cephfs-ground.js';
+import type { Ground } from '../ground/ground.js';
+import { rbdGround } from '../ground/rbd-ground.js';
+import { Random } from '../ground/random.js';
 import { type Outcome, report } from './report.js';
 import { VolumeLife } from './volume-life.js';
 
@@ -40,7 +41,6 @@ interface Run {
   readonly grounds: readonly (readonly [Ground, readonly VolumeLife[]])[];
   readonly volumes: readonly VolumeLife[];
   readonly directory: string;
-  readonly group: string;
   readonly kills: number;
   readonly random: Random;
   readonly outcome: Outcome;
@@ -50,6 +50,8 @@ async function run(kills: number, seed: number): Promise<number> {
   const startMs = performance.now();
   console.log(`kill -9 test: ${kills} kills, seed ${seed}`);
   const cluster = await useCluster();
+  // Ceph keeps a client that was killed for 30 s, and what it had open with it: shorter, so that more happens in the same time.
+  await cluster.ceph(['config', 'set', 'osd', 'osd_client_watch_timeout', '10']);
   const setUp = await prepare(cluster, kills, seed);
   const { outcome } = setUp;
   let driver: Driver | undefined;
@@ -69,6 +71,7 @@ async function run(kills: number, seed: number): Promise<number> {
   outcome.leaks.push(...(await leaks));
   await driver?.stop();
   for (const [ground] of setUp.grounds) await ground.close();
+  await cluster.ceph(['config', 'rm', 'osd', 'osd_client_watch_timeout']);
   await cluster.stop();
   return report(outcome, (performance.now() - startMs) / 1000);
 }
@@ -76,7 +79,7 @@ async function run(kills: number, seed: number): Promise<number> {
 async function prepare(cluster: TestCluster, kills: number, seed: number): Promise<Run> {
   const directory = await mkdtemp(join(tmpdir(), 'crash-'));
   const group = `crash-${seed}`;
-  const grounds = [rbdGround(cluster), await cephfsGround(cluster, group)].map((ground, i) => {
+  const grounds = [await rbdGround(cluster, group), await cephfsGround(cluster, group)].map((ground, i) => {
     const names = Array.from({ length: volumesOfEachKind }, (_, j) => `crash-${seed}-${i}-${j}`);
     return [ground, names.map((name) => new VolumeLife(name, ground.kind, directory))] as const;
   });
@@ -85,7 +88,6 @@ async function prepare(cluster: TestCluster, kills: number, seed: number): Promi
     grounds,
     volumes: grounds.flatMap(([, volumes]) => volumes),
     directory,
-    group,
     kills,
     random: new Random(seed),
     outcome: {
@@ -125,8 +127,8 @@ async function round(driver: Driver, { volumes, random, outcome, kills, ...rest 
   return restarted;
 }
 
-async function start({ directory, cluster, group }: Pick<Run, 'directory' | 'cluster' | 'group'>): Promise<Driver> {
-  const config = clusterYaml(cluster, `    cephfs:\n      group: ${group}\n`);
+async function start({ directory, cluster, grounds }: Pick<Run, 'directory' | 'cluster' | 'grounds'>): Promise<Driver> {
+  const config = clusterYaml(cluster, grounds.map(([ground]) => ground.config).join(''));
   return startDriver({ directory: join(directory, 'driver'), config });
 }
 
@@ -142,6 +144,8 @@ async function check({ grounds }: Run): Promise<string[]> {
       const what = `${one.kind} volume ${one.name} (${one.state})`;
       expect(problems, `${what} is there`, objects.has(one.object), one.state !== 'absent');
       expect(problems, `mounts of ${what} at its staging path`, mountsAt(one.stagingPath), isStaged ? 1 : 0);
+      const copies = `copy of ${what} is there`;
+      expect(problems, copies, objects.has(one.offspring.object), one.offspring.hasCopy);
       const isPublished = one.state === 'published';
       expect(problems, `mounts of ${what} at its target path`, mountsAt(one.targetPath), isPublished ? 1 : 0);
       if (ground.servers !== undefined) {
@@ -177,7 +181,7 @@ async function unwind(driver: Driver | undefined, { volumes, grounds, directory 
   do {
     if (left.length > 0) await sleep(500);
     left = [];
-    for (const [ground, ours] of grounds) left.push(...(await ground.remains(ours.map((one) => one.name))));
+    for (const [ground] of grounds) left.push(...(await ground.remains()));
   } while (left.length > 0 && Date.now() < end);
   for (const [ground, ours] of grounds) {
     left.push(...(await ground.problems()));

@@ -11,11 +11,14 @@ import {
   unpublishRequest,
   unstageRequest,
 } from '../harness/requests.js';
-import type { VolumeKind } from './ground.js';
-import type { Random } from './random.js';
+import { converge } from '../ground/converge.js';
+import type { VolumeKind } from '../ground/ground.js';
+import { Offspring, type OffspringOperation, volumeBytes } from './offspring.js';
+import type { Random } from '../ground/random.js';
 
 export type State = 'absent' | 'created' | 'staged' | 'published';
 export type Operation =
+  | OffspringOperation
   | 'CreateVolume'
   | 'DeleteVolume'
   | 'NodeStageVolume'
@@ -23,8 +26,10 @@ export type Operation =
   | 'NodePublishVolume'
   | 'NodeUnpublishVolume';
 
+type OwnOperation = Exclude<Operation, OffspringOperation>;
+
 /** What may come next, and where it leads. */
-const next: Readonly<Record<State, readonly (readonly [Operation, State])[]>> = {
+const next: Readonly<Record<State, readonly (readonly [OwnOperation, State])[]>> = {
   absent: [['CreateVolume', 'created']],
   created: [
     ['NodeStageVolume', 'staged'],
@@ -44,9 +49,7 @@ const backwards: Readonly<Record<Exclude<State, 'absent'>, readonly [Operation, 
   created: ['DeleteVolume', 'absent'],
 };
 
-const mayBeRepeated = new Set<number>([status.ABORTED, status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
-const retries = 60;
-const retryMs = 250;
+const withinMs = 60_000;
 
 /** One volume that goes through its life while the driver is killed again and again. */
 export class VolumeLife {
@@ -60,6 +63,7 @@ export class VolumeLife {
   readonly #id: string;
   readonly #staging: string;
   readonly #target: string;
+  readonly offspring: Offspring;
 
   constructor(name: string, kind: VolumeKind, directory: string) {
     this.name = name;
@@ -67,6 +71,7 @@ export class VolumeLife {
     this.#id = kind.idOf(name);
     this.#staging = join(directory, `${name}-staging`);
     this.#target = join(directory, `${name}-target`);
+    this.offspring = new Offspring(name, kind);
   }
 
   get stagingPath(): string {
@@ -95,8 +100,11 @@ export class VolumeLife {
     return this.#pending?.[0];
   }
 
+  /** Every other time something is done with what is made of the volume, if there is anything to do. */
   choose(random: Random): Operation {
-    this.#pending = random.pick(next[this.state]);
+    const offspring = this.offspring.possible(this.state !== 'absent');
+    const own = random.next() < 0.5 || offspring.length === 0;
+    this.#pending = own ? random.pick(next[this.state]) : [random.pick(offspring), this.state];
     // Only what is written once can be read back: the first publish of a volume is for writing.
     if (this.#pending[0] === 'NodePublishVolume') this.#readOnly = this.#marker !== undefined && random.next() < 0.5;
     return this.#pending[0];
@@ -114,10 +122,16 @@ export class VolumeLife {
     await this.#converge(driver, operation);
     this.#pending = undefined;
     this.state = state;
+    if (isOffspring(operation)) this.offspring.done(operation);
+    if (operation === 'DeleteVolume') this.offspring.orphaned();
     await this.#checkData(operation);
   }
 
   async unwind(driver: Driver): Promise<void> {
+    for (let last = this.offspring.last; last !== undefined; last = this.offspring.last) {
+      await this.#converge(driver, last);
+      this.offspring.done(last);
+    }
     while (this.state !== 'absent') {
       const [operation, state] = backwards[this.state];
       await this.#converge(driver, operation);
@@ -126,30 +140,23 @@ export class VolumeLife {
   }
 
   async #converge(driver: Driver, operation: Operation): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#call(driver, operation);
-        return;
-      } catch (error) {
-        const { code, details } = error as { code?: number; details?: string };
-        const again = code !== undefined && (mayBeRepeated.has(code) || this.#isLeftWatch(operation, code));
-        if (!again || attempt === retries) {
-          throw new Error(`${operation} of ${this.name} gave ${String(code)}: ${details ?? String(error)}`, {
-            cause: error,
-          });
-        }
-        await new Promise((resolve) => setTimeout(resolve, retryMs));
-      }
-    }
+    // A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile.
+    const also = this.#kind.hasWatchers && operation.startsWith('DeleteVolume') ? [status.FAILED_PRECONDITION] : [];
+    const what = `${operation} of ${this.name}`;
+    await converge(async () => this.#call(driver, operation), { what, withinMs, also });
   }
 
   async #call(driver: Driver, operation: Operation): Promise<void> {
+    if (isOffspring(operation)) {
+      await this.offspring.ask(driver, operation);
+      return;
+    }
     const { capability, parameters } = this.#kind;
     switch (operation) {
       case 'CreateVolume': {
         const request = createRequest(this.name, {
           parameters,
-          requiredBytes: 64n << 20n,
+          requiredBytes: volumeBytes,
           capabilities: [capability],
         });
         const reply = await call<csi.v1.CreateVolumeResponse>((done) => driver.controller.CreateVolume(request, done));
@@ -206,9 +213,8 @@ export class VolumeLife {
       throw new Error(`${this.name} is published ${writable ? 'for writing' : 'read-only'}, not as asked`);
     }
   }
+}
 
-  /** A client that died without closing the image is forgotten after 30 s; the orchestrator repeats meanwhile. */
-  #isLeftWatch(operation: Operation, code: number): boolean {
-    return this.#kind.hasWatchers && code === (status.FAILED_PRECONDITION as number) && operation === 'DeleteVolume';
-  }
+function isOffspring(operation: Operation): operation is OffspringOperation {
+  return !Object.values(next).some((steps) => steps.some(([own]) => own === operation));
 }

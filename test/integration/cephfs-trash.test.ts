@@ -49,7 +49,7 @@ async function holdPurgeLock(t: Test): Promise<() => Promise<void>> {
 }
 
 function purgedBy(log: string): number {
-  return [...log.matchAll(/"purged":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  return [...log.matchAll(/"done":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 t.test('a deleted volume is out of sight at once, whatever it holds, and purged within seconds', async (t) => {
@@ -116,6 +116,19 @@ t.test('a volume whose inner directories have snapshots is deleted with them', a
     await group.snapshot(t, path, 'tuesday');
   }
   await site.rpc.delete(id);
+  t.ok(await group.isPurged());
+});
+
+t.test('a volume and its last snapshot that are deleted at the same time leave nothing', async (t) => {
+  const names = Array.from({ length: 24 }, (_, i) => `raced-${i}`);
+  const volumes = await Promise.all(names.map(async (name) => site.rpc.create(name, asDirectory)));
+  const snapshots = await Promise.all(volumes.map(async ({ id }, i) => site.rpc.snapshot(`raced-${i}`, id)));
+  await Promise.all([
+    ...volumes.map(async ({ id }) => site.rpc.delete(id)),
+    ...snapshots.map(async ({ id }) => site.rpc.deleteSnapshot(id)),
+  ]);
+  for (const place of ['deleted', 'snapshots'])
+    t.same(await readdir(group.onHost(`${group.path}/.cuttle/${place}`)), [], place);
   t.ok(await group.isPurged());
 });
 

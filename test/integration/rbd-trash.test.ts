@@ -46,6 +46,19 @@ t.test(
   },
 );
 
+t.test('a volume and its last snapshot that are deleted at the same time leave nothing', async (t) => {
+  const life = site.life(t);
+  const names = Array.from({ length: 12 }, (_, i) => `raced-${i}`);
+  const volumes = await Promise.all(names.map(async (name) => life.create({ ...create, name })));
+  const snapshots = await Promise.all(volumes.map(async ({ id }) => life.snapshot(id)));
+  await Promise.all([
+    ...volumes.map(async ({ id }) => life.delete(id)),
+    ...snapshots.map(async ({ id }) => life.rpc.deleteSnapshot(id)),
+  ]);
+  t.notMatch(await cluster.rbd(['ls', pool]), /cuttle\.deleted/);
+  t.ok(await eventually(async () => (await trashOf(cluster, pool)).length === 0, secondsMs));
+});
+
 t.test('what somebody has put into the trash by hand is never purged, whoever made the image', async (t) => {
   const life = site.life(t);
   await cluster.rbd(['create', `${pool}/theirs`, '--size', '16M']);

@@ -13,6 +13,9 @@ t.test('docs/metrics.md lists exactly the series of the driver, with type and la
   const metrics = createMetrics('1.2.3');
   const { registry } = metrics;
   metrics.start('CreateVolume')('OK');
+  const count = metrics.background('trash');
+  count.waiting('pool', 3);
+  count.finished('pool');
   const actual = (await registry.getMetricsAsJSON()).map((metric) => {
     const labels = metric.values.flatMap((value) => Object.keys(value.labels)).filter((label) => label !== 'le');
     return `${metric.name} ${String(metric.type)} ${[...new Set(labels)].join(', ')}`;

@@ -5,6 +5,7 @@ import type { VolumeCapability } from '../../domain/capability.js';
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
+import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
@@ -18,7 +19,7 @@ import type {
   VolumePage,
   VolumePlan,
 } from '../backend.js';
-import { TrashPurger } from '../trash-purger.js';
+import { BackgroundQueue } from '../background-queue.js';
 import { parseRecord } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { availableBytes } from './capacity.js';
@@ -41,6 +42,7 @@ export interface CephfsControllerDependencies {
   readonly clusters: Clusters;
   readonly ceph: CephClient;
   readonly log: Logger;
+  readonly count: (kind: BackgroundKind) => BackgroundCount;
 }
 
 /** CephFS directories behind the Controller service. */
@@ -48,14 +50,14 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   readonly kind = 'cephfs';
   readonly snapshots: CephfsSnapshotBackend;
   readonly #fileSystems: FileSystems;
-  readonly #purger: TrashPurger<GroupPlace>;
+  readonly #purger: BackgroundQueue<GroupPlace>;
   readonly #log: Logger;
   readonly #copies: CopyJobs;
 
   constructor(deps: CephfsControllerDependencies) {
     this.#fileSystems = new FileSystems(deps.clusters, deps.ceph);
     this.#log = deps.log;
-    this.#purger = new TrashPurger<GroupPlace>({
+    this.#purger = new BackgroundQueue<GroupPlace>({
       open: async (ctx, place, credentials) => {
         const id = { ...place, path: trashPath(place.groupPath) };
         const { fs } = await this.#fileSystems.open(ctx, id, credentials);
@@ -63,6 +65,8 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
       },
       keyOf: ({ clusterId, fsName, groupPath }) => JSON.stringify([clusterId, fsName, groupPath]),
       log: deps.log,
+      doing: 'freed the space of deleted volumes',
+      count: deps.count('trash'),
     });
     this.#copies = new CopyJobs(deps.log);
     this.snapshots = new CephfsSnapshotBackend({

@@ -8,6 +8,7 @@ import type { Credentials } from '../../platform/credentials.js';
 import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } from '../backend.js';
 import { snapshotNameFor } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
+import { isTaken } from '../registered-snapshot.js';
 import { maxBytesAttribute } from './attributes.js';
 import { sizeOf } from './create-request.js';
 import { hasUserSnapshots } from './deleted-directory.js';
@@ -19,11 +20,10 @@ import { findHolder, readSnapshot, type SnapshotFacts } from './locate-snapshot.
 import {
   complete,
   forget,
-  isTaken,
   lookUp,
   register,
   registered,
-  type RegisteredSnapshot,
+  type RegisteredDirectorySnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
 import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
@@ -65,7 +65,7 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       );
     }
     const snapshot = snapshotNameFor(name);
-    const own: RegisteredSnapshot = { version: 1, name, path: source.path, inode: found.inode.toString() };
+    const own: RegisteredDirectorySnapshot = { version: 1, name, path: source.path, inode: found.inode.toString() };
     const entry = await register(ctx, fs, home, snapshot, own);
     if (entry.path !== own.path || entry.inode !== own.inode) {
       throw new DriverError(
@@ -89,13 +89,10 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
       if (holder !== undefined) {
-        const { directory } = holder;
-        this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
-        await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
-        if (isDeletedPath(home, directory) && !(await hasUserSnapshots(ctx, fs, directory))) {
-          if (await moveInto(ctx, fs, directory, home))
-            this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
-        }
+        await this.#removeFrom(ctx, fs, home, holder.directory, id, credentials);
+        // A DeleteVolume may have moved the directory meanwhile, with the snapshot in it.
+        const { directory } = (await findHolder(ctx, fs, home, id)) ?? holder;
+        if (directory !== holder.directory) await this.#removeFrom(ctx, fs, home, directory, id, credentials);
       }
       const entry = holder?.entry ?? (await lookUp(ctx, fs, home, id.name));
       if (entry?.path === id.source.path) await forget(ctx, fs, home, id.name);
@@ -104,6 +101,20 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
       if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
       throw error;
     }
+  }
+
+  async #removeFrom(
+    ctx: CallContext,
+    fs: CephFileSystem,
+    home: string,
+    directory: string,
+    id: SnapshotId<CephfsVolumeId>,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
+    await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
+    if (!isDeletedPath(home, directory) || (await hasUserSnapshots(ctx, fs, directory))) return;
+    if (await moveInto(ctx, fs, directory, home)) this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
   }
 
   async find(

@@ -26,8 +26,11 @@ export async function hideDirectory(
     // They stay usable: the last one that is deleted takes the directory along.
     const { inode } = await fs.status(ctx, id.path);
     const home = homeOf(fs.root, groupPath, id.path);
-    await moveTo(ctx, fs, id.path, deletedPath(home, id.path, inode.toString()));
-    return undefined;
+    const deleted = deletedPath(home, id.path, inode.toString());
+    await moveTo(ctx, fs, id.path, deleted);
+    // The last of them may have been deleted meanwhile, by somebody who saw the directory where it was.
+    if (await hasUserSnapshots(ctx, fs, deleted)) return undefined;
+    return (await moveInto(ctx, fs, deleted, home)) ? home : undefined;
   }
   const [first, second] = trashHomes(fs, id, groupPath);
   try {

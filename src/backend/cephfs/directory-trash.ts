@@ -2,7 +2,7 @@ import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { PurgeOutcome, Trash } from '../trash-purger.js';
+import type { Backlog, WorkOutcome } from '../background-queue.js';
 import { purgeLockPath, trashPath } from './volume-paths.js';
 
 export interface GroupPlace extends Pick<CephfsVolumeId, 'clusterId' | 'fsName'> {
@@ -14,7 +14,7 @@ export interface GroupPlace extends Pick<CephfsVolumeId, 'clusterId' | 'fsName'>
 const removalConcurrency = 8;
 
 /** The hidden directory that DeleteVolume renames volumes into. */
-export class DirectoryTrash implements Trash {
+export class DirectoryTrash implements Backlog {
   readonly name: string;
   readonly #fs: CephFileSystem;
   readonly #groupPath: string;
@@ -41,8 +41,8 @@ export class DirectoryTrash implements Trash {
     await this.#fs.unlock(ctx, purgeLockPath(this.#groupPath));
   }
 
-  async purge(ctx: CallContext, entry: string, unhurried: () => Promise<void>): Promise<PurgeOutcome> {
+  async work(ctx: CallContext, entry: string, unhurried: () => Promise<void>): Promise<WorkOutcome> {
     await this.#fs.removeTree(ctx, `${this.name}/${entry}`, { concurrency: removalConcurrency, pause: unhurried });
-    return 'purged';
+    return 'done';
   }
 }

@@ -14,6 +14,8 @@ const startTimeoutMs = 20_000;
 /** Nothing has used the mount of a daemon that failed to start: it holds nothing to write. */
 const failedGraceMs = 1_000;
 const flushTimeoutMs = 10_000;
+/** A daemon that doesn't reach the MDS gives up a little earlier. */
+const earlierTimeoutMs = mountTimeoutSeconds * 1_000 + 1_000;
 /** Asking takes as long as half a mount; an upgrade is noticed after so long. */
 const keepVersionMs = 60_000;
 
@@ -52,6 +54,7 @@ export class FuseMounter implements CephfsMounter {
   async mount(_ctx: CallContext, request: MountRequest): Promise<void> {
     const { id, target } = request;
     await refuseFilledDirectory(target);
+    await this.#awaitEarlier(request);
     const version = await this.#version();
     const others = await this.#daemonsOf(id);
     const startMs = performance.now();
@@ -94,6 +97,26 @@ export class FuseMounter implements CephfsMounter {
 
   async isServed(id: CephfsVolumeId): Promise<boolean> {
     return (await this.#daemonsOf(id)).length > 0;
+  }
+
+  /**
+   * A daemon that a driver has started before it was killed goes on and mounts, on top of what is mounted then: it is waited for, and
+   * unmounted. One that was unmounted and still writes ends by itself.
+   */
+  async #awaitEarlier(request: MountRequest): Promise<void> {
+    const end = performance.now() + earlierTimeoutMs;
+    while ((await this.#earlierDaemons(request)).length > 0 && performance.now() < end) {
+      if (await this.#isMounted(request)) await this.#deps.mounter.unmountLazy(request.target);
+      await sleep(25);
+    }
+  }
+
+  /** Those of this volume that were started for this very path. */
+  async #earlierDaemons({ id, target }: MountRequest): Promise<number[]> {
+    const ofVolume = await this.#daemonsOf(id);
+    if (ofVolume.length === 0) return [];
+    const atPath = await this.#deps.daemons.find(program, target);
+    return ofVolume.filter((pid) => atPath.includes(pid));
   }
 
   /** What a start that failed has left: a mount perhaps, and a daemon that hangs. Other daemons of the volume stay. */

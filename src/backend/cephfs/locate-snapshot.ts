@@ -5,13 +5,13 @@ import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { maxBytesAttribute, snapshotTimeAttribute, usedBytesAttribute } from './attributes.js';
 import { sizeOf } from './create-request.js';
-import { lookUp, type RegisteredSnapshot } from './snapshot-registry.js';
+import { lookUp, type RegisteredDirectorySnapshot } from './snapshot-registry.js';
 import { deletedPath, snapshotPath } from './volume-paths.js';
 
 /** The directory that has a snapshot: the volume's, or where it went when the volume was deleted. */
 export interface SnapshotHolder {
   readonly directory: string;
-  readonly entry: RegisteredSnapshot | undefined;
+  readonly entry: RegisteredDirectorySnapshot | undefined;
 }
 
 /** undefined when neither is there. The directory need not have the snapshot (any more). */

@@ -1,7 +1,7 @@
 import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
-import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
+import { beingDeleted, isTaken, parseEntry, type RegisteredSnapshot, type Taken } from '../registered-snapshot.js';
 import { directoryParts } from './directory-parts.js';
 import { registryPath } from './volume-paths.js';
 
@@ -9,25 +9,14 @@ import { registryPath } from './volume-paths.js';
 const entryAttribute = 'trusted.cuttle.snapshot';
 const hiddenMode = 0o700;
 
-/** What the registry has about a snapshot, before it is taken without the last two. */
-export interface RegisteredSnapshot {
-  readonly version: 1;
-  /** The CO's name for it. */
-  readonly name: string;
+export interface RegisteredDirectorySnapshot extends RegisteredSnapshot {
   /** Where its directory was when it was asked for. */
   readonly path: string;
   /** Decimal; stays when the directory is renamed. */
   readonly inode: string;
-  /** Decimal, in bytes. */
-  readonly sizeBytes?: string;
-  readonly createdMs?: number;
 }
 
-export type TakenSnapshot = RegisteredSnapshot & Required<Pick<RegisteredSnapshot, 'sizeBytes' | 'createdMs'>>;
-
-export function isTaken(entry: RegisteredSnapshot): entry is TakenSnapshot {
-  return entry.sizeBytes !== undefined && entry.createdMs !== undefined;
-}
+export type TakenSnapshot = Taken<RegisteredDirectorySnapshot>;
 
 /** @returns what is there now: the own entry, or the one that was first. */
 export async function register(
@@ -35,14 +24,14 @@ export async function register(
   fs: CephFileSystem,
   home: string,
   snapshot: string,
-  entry: RegisteredSnapshot,
-): Promise<RegisteredSnapshot> {
+  entry: RegisteredDirectorySnapshot,
+): Promise<RegisteredDirectorySnapshot> {
   const path = `${registryPath(home)}/${snapshot}`;
   await makeEntry(ctx, fs, registryPath(home), path);
   if (await fs.setAttribute(ctx, path, entryAttribute, JSON.stringify(entry), true)) return entry;
   const found = await lookUp(ctx, fs, home, snapshot);
   if (found !== undefined) return found;
-  throw new DriverError('ABORTED', `snapshot "${entry.name}" is being deleted at this moment: repeat the request`);
+  throw beingDeleted(entry.name);
 }
 
 async function makeEntry(ctx: CallContext, fs: CephFileSystem, registry: string, path: string): Promise<void> {
@@ -75,7 +64,7 @@ export async function lookUp(
   fs: CephFileSystem,
   home: string,
   snapshot: string,
-): Promise<RegisteredSnapshot | undefined> {
+): Promise<RegisteredDirectorySnapshot | undefined> {
   const path = `${registryPath(home)}/${snapshot}`;
   const text = (await ifPresent(fs.attributes(ctx, path, [entryAttribute])))?.get(entryAttribute);
   return text === undefined ? undefined : parse(text, path);
@@ -105,21 +94,9 @@ export async function* registered(
   }
 }
 
-function parse(text: string, path: string): RegisteredSnapshot {
-  try {
-    const entry: unknown = JSON.parse(text);
-    if (isEntry(entry)) return entry;
-  } catch {
-    // falls through to the one answer
-  }
-  throw new DriverError(
-    'INTERNAL',
-    `the extended attribute ${entryAttribute} of ${path} is not what Cuttle wrote: restore it, or remove that directory if the snapshot is gone`,
-  );
-}
-
-function isEntry(value: unknown): value is RegisteredSnapshot {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, path, inode } = value as Partial<Record<keyof RegisteredSnapshot, unknown>>;
-  return typeof name === 'string' && typeof path === 'string' && typeof inode === 'string';
+function parse(text: string, path: string): RegisteredDirectorySnapshot {
+  return parseEntry<RegisteredDirectorySnapshot>(text, ['path', 'inode'], {
+    what: `the extended attribute ${entryAttribute} of ${path}`,
+    removal: 'that directory',
+  });
 }

@@ -2,16 +2,17 @@ import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageClone } from '../../ceph/client.js';
 import { type CapacityRange, chooseSize } from '../../domain/capacity.js';
 import { DriverError } from '../../domain/errors.js';
-import { formatSnapshotId, type SnapshotId } from '../../domain/snapshot-id.js';
-import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { ContentSource } from '../backend.js';
 import { sourceText } from '../content-source.js';
+import { isTaken } from '../registered-snapshot.js';
+import type { ChainStart } from './clone-depth.js';
 import type { ImagePools } from './image-pools.js';
 import { locateSnapshot } from './locate-snapshot.js';
 import { ownSnapshotPrefix } from './reserved-image.js';
-import { isTaken, lookUp } from './snapshot-registry.js';
+import { lookUp } from './snapshot-registry.js';
 
 /** What a clone is made of: a snapshot of an image, taken by a user or for this clone alone. */
 export interface CloneOrigin {
@@ -24,9 +25,18 @@ export interface CloneOrigin {
   readonly isOwn: boolean;
 }
 
+/** Finds out how deep a clone would be. @throws DriverError when it would be too deep. */
+export type DepthCheck = (start: ChainStart) => Promise<number>;
+
+export interface FoundOrigin {
+  readonly origin: CloneOrigin;
+  /** Of a clone of it: 1 when it reads from nothing itself. */
+  readonly depth: number;
+}
+
 /**
  * Finds the snapshot, or takes one of the volume to be cloned.
- * @throws DriverError NOT_FOUND (no such source), INVALID_ARGUMENT (a source that an image can't be made of).
+ * @throws DriverError NOT_FOUND (no such source), INVALID_ARGUMENT (a source that an image can't be made of), and what depthOf throws.
  */
 export async function findOrigin(
   ctx: CallContext,
@@ -34,7 +44,8 @@ export async function findOrigin(
   target: RbdVolumeId,
   source: ContentSource,
   credentials: Credentials | undefined,
-): Promise<CloneOrigin> {
+  depthOf: DepthCheck,
+): Promise<FoundOrigin> {
   const volume = 'snapshot' in source ? source.snapshot.source : source.volume;
   if (volume.backend !== 'rbd' || volume.clusterId !== target.clusterId) {
     throw new DriverError(
@@ -43,24 +54,39 @@ export async function findOrigin(
     );
   }
   const { pool } = await pools.open(ctx, volume, credentials);
-  if ('volume' in source) return takeOwnSnapshot(ctx, pool, volume, target);
-  return findSnapshot(ctx, pool, volume, source.snapshot.name);
+  const start = { place: volume, pool, image: volume.image };
+  if ('volume' in source) {
+    const imageId = await ifPresent(pool.images.id(ctx, volume.image));
+    if (imageId === undefined) throw missing(source);
+    // Before a snapshot is taken, which would keep the chain as it is now.
+    const depth = await depthOf({ ...start, imageId, snapshotId: undefined });
+    return { origin: await takeOwnSnapshot(ctx, pool, volume, imageId, target), depth };
+  }
+  const { snapshotId, ...snapshot } = await findSnapshot(ctx, pool, volume, source.snapshot.name);
+  const depth = await depthOf({ ...start, imageId: snapshot.imageId, snapshotId });
+  return { origin: { pool, ...snapshot, isOwn: false }, depth };
+}
+
+interface FoundSnapshot extends Pick<CloneOrigin, 'imageId' | 'snapshot' | 'sizeBytes'> {
+  readonly snapshotId: bigint;
 }
 
 /** By the registry alone where it knows the snapshot: opening its image to look would take longer than the clone's own look. */
-async function findSnapshot(ctx: CallContext, pool: CephPool, volume: RbdVolumeId, name: string): Promise<CloneOrigin> {
+async function findSnapshot(
+  ctx: CallContext,
+  pool: CephPool,
+  volume: RbdVolumeId,
+  name: string,
+): Promise<FoundSnapshot> {
   const entry = await lookUp(ctx, pool, name);
-  if (entry !== undefined && isTaken(entry) && entry.image === volume.image) {
-    return { pool, imageId: entry.imageId, snapshot: name, sizeBytes: BigInt(entry.sizeBytes), isOwn: false };
+  if (entry !== undefined && isTaken(entry) && entry.image === volume.image && entry.snapshotId !== undefined) {
+    const { imageId, snapshotId, sizeBytes } = entry;
+    return { imageId, snapshot: name, snapshotId: BigInt(snapshotId), sizeBytes: BigInt(sizeBytes) };
   }
   const located = await locateSnapshot(ctx, pool, { source: volume, name });
-  if (located === undefined) throw missing({ source: volume, name });
+  if (located === undefined) throw missing({ snapshot: { source: volume, name } });
   const { imageId, snapshot } = located;
-  return { pool, imageId, snapshot: snapshot.name, sizeBytes: snapshot.sizeBytes, isOwn: false };
-}
-
-function missing(id: SnapshotId): DriverError {
-  return new DriverError('NOT_FOUND', `snapshot ${formatSnapshotId(id)} does not exist`);
+  return { imageId, snapshot: snapshot.name, snapshotId: snapshot.id, sizeBytes: snapshot.sizeBytes };
 }
 
 /** Named after the clone, so that a repeated request uses the one that it has taken before. */
@@ -68,11 +94,11 @@ async function takeOwnSnapshot(
   ctx: CallContext,
   pool: CephPool,
   volume: RbdVolumeId,
+  imageId: string,
   target: RbdVolumeId,
 ): Promise<CloneOrigin> {
   const snapshot = ownSnapshotPrefix + target.image;
   try {
-    const { id: imageId } = await pool.images.header(ctx, volume.image, []);
     try {
       await pool.snapshots.create(ctx, imageId, snapshot);
     } catch (error) {
@@ -83,7 +109,12 @@ async function takeOwnSnapshot(
   } catch (error) {
     if (!isCephError(error, errno.ENOENT)) throw error;
   }
-  throw new DriverError('NOT_FOUND', `volume ${formatVolumeId(volume)} does not exist: there is no image to clone`);
+  throw missing({ volume });
+}
+
+function missing(source: ContentSource): DriverError {
+  const what = 'snapshot' in source ? 'snapshot' : 'volume';
+  return new DriverError('NOT_FOUND', `${what} ${sourceText(source)} does not exist: there is nothing to clone`);
 }
 
 /** The size of a clone: what was asked for, never less than its source. @throws DriverError OUT_OF_RANGE. */
@@ -112,7 +143,7 @@ export async function cloneImage(
   } catch (error) {
     if (isCephError(error, errno.EEXIST)) return false;
     if (isCephError(error, errno.ENOENT) && 'snapshot' in source && !(await isThere(ctx, origin)))
-      throw missing(source.snapshot);
+      throw missing(source);
     throw error;
   }
 }

@@ -6,26 +6,45 @@ import type { CallContext } from '../../platform/call-context.js';
 import type { ContentSource, Volume } from '../backend.js';
 import { sourceText } from '../content-source.js';
 import { parseRecord, type VolumeRecord } from '../volume-record.js';
+import { boundedDepth } from './clone-depth.js';
 import { type CloneOrigin, cloneImage, cloneSize, findOrigin, releaseOrigin } from './clone-image.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
+import type { Flattener } from './flattener.js';
 import type { ImagePools } from './image-pools.js';
 import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
 import { limitKeys } from './mutable-parameters.js';
 
+export interface CloneDependencies {
+  readonly pools: ImagePools;
+  readonly flattener: Flattener;
+}
+
 /**
- * A volume made of a snapshot or of another volume: a clone, copy on write. Clone, growth, record, in this order: an image without a
- * record is one whose making was cut off, and the repeated request goes on with it.
+ * A volume made of a snapshot or of another volume: a clone, copy on write. Clone, its place in the queue of those to be flattened, growth,
+ * record, in this order: an image without a record is one whose making was cut off, and the repeated request goes on with it.
  */
 export async function createClone(
   ctx: CallContext,
-  pools: ImagePools,
+  { pools, flattener }: CloneDependencies,
   pool: CephPool,
   request: CreateRequest,
   source: ContentSource,
 ): Promise<Volume> {
   const made = await finished(ctx, pool, request);
   if (made !== undefined) return answer(ctx, pools, request, source, made);
-  const origin = await findOrigin(ctx, pools, request.id, source, request.input.credentials);
+  const { credentials } = request.input;
+  const limits = pools.clusters.require(request.id.clusterId).cloneDepth;
+  const { origin, depth } = await findOrigin(ctx, pools, request.id, source, credentials, async (start) =>
+    boundedDepth(
+      ctx,
+      {
+        limits,
+        open: async (place) => (await pools.open(ctx, place, credentials)).pool,
+        urge: async (place, image) => flattener.add(ctx, place, image, credentials, true),
+      },
+      start,
+    ),
+  );
   const sizeBytes = cloneSize(origin.sizeBytes, request.input.capacity);
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = request.parameters;
   const options = {
@@ -37,6 +56,10 @@ export async function createClone(
   };
   const isNew = await cloneImage(ctx, origin, pool, request.id.image, { source, options });
   if (!isNew) await refuseForeignImage(ctx, pool, request, origin, source);
+  if (depth > limits.soft) {
+    const image = { id: await pool.images.id(ctx, request.id.image), name: request.id.image };
+    await flattener.add(ctx, request.id, image, credentials, false);
+  }
   // A clone has its source's size from the start.
   if (sizeBytes > origin.sizeBytes) await pool.images.grow(ctx, request.id.image, sizeBytes);
   if (!(await writeRecord(ctx, pool, request))) {

@@ -9,10 +9,9 @@ import type { CreateVolumeInput, Volume, VolumePlan } from '../backend.js';
 import { parseRecord, recordOf } from '../volume-record.js';
 import { sourceText } from '../content-source.js';
 import { objectNameFor } from '../object-name.js';
-import { createClone } from './create-clone.js';
+import { type CloneDependencies, createClone } from './create-clone.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
 import { featureBits, featureNames } from './features.js';
-import type { ImagePools } from './image-pools.js';
 import { parseLimits, refuseBadBursts } from './mutable-parameters.js';
 import { parseParameters } from './parameters.js';
 import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
@@ -22,11 +21,11 @@ const unfinishedCreateMs = 3_000;
 const unfinishedPollMs = 150;
 
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
-export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumePlan<RbdVolumeId> {
+export function planVolume(deps: CloneDependencies, input: CreateVolumeInput): VolumePlan<RbdVolumeId> {
   const parameters = parseParameters(input.parameters);
   const limits = parseLimits(input.mutableParameters);
   refuseBadBursts(limits, new Map());
-  const cluster = pools.clusters.require(parameters.clusterId);
+  const cluster = deps.pools.clusters.require(parameters.clusterId);
   const id: RbdVolumeId = {
     backend: 'rbd',
     clusterId: cluster.id,
@@ -46,13 +45,13 @@ export function planVolume(pools: ImagePools, input: CreateVolumeInput): VolumeP
       ...(input.source === undefined ? {} : { source: sourceText(input.source) }),
     }),
   };
-  return { id, create: async (ctx) => create(ctx, pools, request) };
+  return { id, create: async (ctx) => create(ctx, deps, request) };
 }
 
-async function create(ctx: CallContext, pools: ImagePools, request: CreateRequest): Promise<Volume> {
-  const { pool } = await pools.open(ctx, request.id, request.input.credentials);
+async function create(ctx: CallContext, deps: CloneDependencies, request: CreateRequest): Promise<Volume> {
+  const { pool } = await deps.pools.open(ctx, request.id, request.input.credentials);
   const { source } = request.input;
-  if (source !== undefined) return createClone(ctx, pools, pool, request, source);
+  if (source !== undefined) return createClone(ctx, deps, pool, request, source);
   // A look first: for an OSD, refusing an exclusive create is as much work as a write, because it logs the refusal.
   const header = await findHeader(ctx, pool, request);
   if (header !== undefined) return adopt(ctx, pool, header, request);

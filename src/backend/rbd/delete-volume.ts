@@ -1,19 +1,24 @@
 import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephPool } from '../../ceph/client.js';
-import { DriverError } from '../../domain/errors.js';
-import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { deletedKey } from './metadata-keys.js';
-import { hasUserSnapshots, reservedName } from './reserved-image.js';
+import { type ImageHolders, refuseWatched } from './refuse-watched.js';
+import { discardIfUnneeded, hasUserSnapshots, reservedName } from './reserved-image.js';
 
 /**
  * Out of sight: marked as ours, then moved to RBD's trash; with snapshots, which stay usable, renamed until the last of them is gone. Ends
  * an earlier move that was cut off, and clears an image whose
  * creation was.
  * @returns whether there is something in the trash now that is to be purged.
- * @throws DriverError FAILED_PRECONDITION when a client has the image open.
+ * @throws DriverError FAILED_PRECONDITION when a client has the image open; ABORTED when it is the driver.
  */
-export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {
+export async function hideImage(
+  ctx: CallContext,
+  pool: CephPool,
+  id: RbdVolumeId,
+  holders: ImageHolders,
+): Promise<boolean> {
   const imageId = await ifPresent(pool.images.id(ctx, id.image));
   if (imageId === undefined) return moveToTrash(ctx, pool, id);
   // The mark means something in the trash only, so it may be set while watchers are asked for.
@@ -29,10 +34,11 @@ export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeI
       await pool.images.removeUnfinished(ctx, id.image);
       return false;
     }
-    if (watched) await refuseWatched(ctx, pool, id);
+    if (watched) await refuseWatched(ctx, pool, id, imageId, holders);
     if (header?.hasSnapshots === true && (await hasUserSnapshots(ctx, pool, imageId))) {
       await ifPresent(pool.images.rename(ctx, id.image, reservedName(imageId)));
-      return false;
+      // The last of them may have been deleted meanwhile, by somebody who saw the image under its own name.
+      return await discardIfUnneeded(ctx, pool, imageId);
     }
     return await moveToTrash(ctx, pool, id);
   } catch (error) {
@@ -40,17 +46,6 @@ export async function hideImage(ctx: CallContext, pool: CephPool, id: RbdVolumeI
     await pool.images.removeMetadata(ctx, imageId, deletedKey).catch(() => undefined);
     throw error;
   }
-}
-
-/** librbd would take the lock from an idle client and trash the image under it: what is open stays. */
-async function refuseWatched(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<void> {
-  const watchers = await pool.images.watchers(ctx, id.image);
-  if (watchers.length === 0) return; // closed in between
-  const addresses = [...new Set(watchers.map((watcher) => watcher.address))].join(', ');
-  throw new DriverError(
-    'FAILED_PRECONDITION',
-    `volume ${formatVolumeId(id)} is in use by the client at ${addresses}: unstage or unmap it there first; a client that was killed is forgotten after 30 s`,
-  );
 }
 
 async function moveToTrash(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {

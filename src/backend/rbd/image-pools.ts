@@ -4,6 +4,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
+import { clientAddress } from './client-address.js';
 
 /** An opened pool with the way that led to it. */
 export interface OpenedPool {
@@ -16,6 +17,7 @@ export interface OpenedPool {
 export class ImagePools {
   readonly #clusters: Clusters;
   readonly #client: CephClient;
+  readonly #addresses = new Set<string>();
 
   constructor(clusters: Clusters, client: CephClient) {
     this.#clusters = clusters;
@@ -42,7 +44,13 @@ export class ImagePools {
     }
     const access = accessTo(cluster, credentials);
     const connection = await this.#client.connect(ctx, access);
+    this.#addresses.add(clientAddress(connection.address));
     return { access, connection, pool: await connection.pool(ctx, id.pool, id.namespace) };
+  }
+
+  /** Is this the address, as the list of an image's watchers has it, of a client by which pools were opened here? */
+  isOwn(address: string): boolean {
+    return this.#addresses.has(address);
   }
 
   async connect(ctx: CallContext, clusterId: string): Promise<CephConnection> {

@@ -1,22 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool } from '../../ceph/client.js';
-import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { PurgeOutcome, Trash } from '../trash-purger.js';
+import type { Backlog, WorkOutcome } from '../background-queue.js';
 import { deletedKey } from './metadata-keys.js';
-
-export type PoolPlace = Pick<RbdVolumeId, 'clusterId' | 'pool' | 'namespace'>;
 
 /** RBD's own index of the trash: it is there when there is something to purge, so no object of ours is left in the pool. */
 const lockObject = 'rbd_trash';
 const lockName = 'cuttle.purge';
-const lockDurationMs = 60_000;
+const lockDurationMs = 30_000;
 /** This process's hold on the lock. */
 const cookie = randomUUID();
 
 /** RBD's trash of a pool and namespace; only images that carry our mark are touched. */
-export class ImageTrash implements Trash {
+export class ImageTrash implements Backlog {
   readonly name: string;
   readonly #pool: CephPool;
 
@@ -37,12 +34,12 @@ export class ImageTrash implements Trash {
     await this.#pool.unlock(ctx, lockObject, lockName, cookie);
   }
 
-  async purge(ctx: CallContext, id: string): Promise<PurgeOutcome> {
+  async work(ctx: CallContext, id: string): Promise<WorkOutcome> {
     try {
       const header = await this.#pool.images.headerById(ctx, id, [deletedKey]);
       if (!header.metadata.has(deletedKey)) return 'not ours';
       await this.#pool.images.removeFromTrash(ctx, id);
-      return 'purged';
+      return 'done';
     } catch (error) {
       // Another controller was quicker, or an earlier removal was cut off after the header was gone.
       if (isCephError(error, errno.ENOENT)) return this.#finishRemoval(ctx, id);
@@ -53,10 +50,10 @@ export class ImageTrash implements Trash {
   }
 
   /** A trash entry without a header holds no data and no volume of anybody's any more. */
-  async #finishRemoval(ctx: CallContext, id: string): Promise<PurgeOutcome> {
+  async #finishRemoval(ctx: CallContext, id: string): Promise<WorkOutcome> {
     return this.#pool.images.removeFromTrash(ctx, id).then(
-      () => 'purged' as const,
-      (error: unknown) => (isCephError(error, errno.ENOENT) ? 'purged' : 'left'),
+      () => 'done' as const,
+      (error: unknown) => (isCephError(error, errno.ENOENT) ? 'done' : 'left'),
     );
   }
 }

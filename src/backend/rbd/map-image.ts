@@ -7,6 +7,8 @@ import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StageInput } from '../backend.js';
 import { chooseMapper } from './choose-mapper.js';
+import { clientAddress, hostOf } from './client-address.js';
+import { flattenerOf } from './flatten-registry.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
 import { limitKeys, limitsInForce } from './mutable-parameters.js';
@@ -58,7 +60,7 @@ export async function mapImage(
     await existing.mapper.unmap(ctx, id, []);
   }
   if (!isMultiNode(capability.mode) && (await opened.pool.images.isWatched(ctx, header.id))) {
-    await refuseOtherNodes(ctx, opened, input);
+    await refuseOtherNodes(ctx, opened, header.id, input);
   }
   const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features);
   if (mapper.kind === 'krbd') await warnOfLimits(ctx, opened.pool, header.id, input);
@@ -124,21 +126,21 @@ async function findMapping(
 async function refuseOtherNodes(
   ctx: CallContext,
   { connection, pool }: OpenedPool,
+  imageId: string,
   input: StageInput<RbdVolumeId>,
 ): Promise<void> {
   const own = hostOf(connection.address);
   const watchers = await pool.images.watchers(ctx, input.id.image);
-  const foreign = watchers.map((watcher) => hostOf(watcher.address)).filter((host) => host !== own);
+  let foreign = watchers.map(({ address }) => clientAddress(address)).filter((address) => hostOf(address) !== own);
+  if (foreign.length === 0) return;
+  // A controller that flattens it writes nothing of its own, and hands the lock over.
+  const flattener = await flattenerOf(ctx, pool, imageId);
+  foreign = foreign.filter((address) => address !== flattener);
   if (foreign.length === 0) return;
   throw new DriverError(
     'FAILED_PRECONDITION',
-    `image ${imageSpec(input.id)} is open on the node at ${[...new Set(foreign)].join(', ')} and access mode ${input.capability.mode} allows one node: unstage it there first; a node that was killed is forgotten after 30 s`,
+    `image ${imageSpec(input.id)} is open on the node at ${[...new Set(foreign.map(hostOf))].join(', ')} and access mode ${input.capability.mode} allows one node: unstage it there first; a node that was killed is forgotten after 30 s`,
   );
-}
-
-/** The address without port and nonce: `v2:10.0.0.7:0/123` and `[::1]:0/5` both occur. */
-function hostOf(address: string): string {
-  return /(?:v[12]:)?(\[[0-9a-f:]+\]|[0-9.]+):[0-9]+\/[0-9]+/i.exec(address)?.[1] ?? address;
 }
 
 function mayFormat(header: ImageHeader, input: StageInput<RbdVolumeId>): boolean {

@@ -5,6 +5,7 @@ import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/c
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
+import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
@@ -18,18 +19,20 @@ import type {
   VolumePage,
   VolumePlan,
 } from '../backend.js';
-import { TrashPurger } from '../trash-purger.js';
+import { BackgroundQueue } from '../background-queue.js';
 import { parseRecord } from '../volume-record.js';
 import { planVolume } from './create-volume.js';
 import { growImage } from './expand-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
 import { ImagePools } from './image-pools.js';
-import { ImageTrash, type PoolPlace } from './image-trash.js';
+import { Flattener } from './flattener.js';
+import { ImageTrash } from './image-trash.js';
 import { listVolumes } from './list-volumes.js';
 import { limitImage } from './modify-volume.js';
 import { parseLimits } from './mutable-parameters.js';
 import { nodeContext, parseParameters } from './parameters.js';
+import { placeKey, type PoolPlace } from './pool-place.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
 import { recordKey, recordPlace } from './metadata-keys.js';
 
@@ -37,6 +40,7 @@ export interface RbdControllerDependencies {
   readonly clusters: Clusters;
   readonly ceph: CephClient;
   readonly log: Logger;
+  readonly count: (kind: BackgroundKind) => BackgroundCount;
 }
 
 /** RBD images behind the Controller service. */
@@ -44,16 +48,20 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   readonly kind = 'rbd';
   readonly snapshots: RbdSnapshotBackend;
   readonly #pools: ImagePools;
-  readonly #purger: TrashPurger<PoolPlace>;
+  readonly #purger: BackgroundQueue<PoolPlace>;
+  readonly #flattener: Flattener;
   readonly #log: Logger;
 
   constructor(deps: RbdControllerDependencies) {
     this.#pools = new ImagePools(deps.clusters, deps.ceph);
-    this.#purger = new TrashPurger<PoolPlace>({
+    this.#purger = new BackgroundQueue<PoolPlace>({
       open: async (ctx, place, credentials) => new ImageTrash((await this.#pools.open(ctx, place, credentials)).pool),
-      keyOf: ({ clusterId, pool, namespace }) => JSON.stringify([clusterId, pool, namespace]),
+      keyOf: placeKey,
       log: deps.log,
+      doing: 'freed the space of deleted volumes',
+      count: deps.count('trash'),
     });
+    this.#flattener = new Flattener({ pools: this.#pools, log: deps.log, count: deps.count('flatten') });
     this.#log = deps.log;
     this.snapshots = new RbdSnapshotBackend(this.#pools, (id, credentials) => {
       this.#purger.schedule(id, credentials);
@@ -61,12 +69,12 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   }
 
   planVolume(input: CreateVolumeInput): VolumePlan {
-    const plan = planVolume(this.#pools, input);
+    const plan = planVolume({ pools: this.#pools, flattener: this.#flattener }, input);
     return {
       id: plan.id,
       create: async (ctx) => {
-        const volume = await this.#purger.beside(async () => plan.create(ctx));
-        this.#purger.meet(plan.id, input.credentials);
+        const volume = await this.#beside(async () => plan.create(ctx));
+        this.#meet(plan.id, input.credentials);
         return volume;
       },
     };
@@ -82,9 +90,9 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     }
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
-      const hidden = await this.#purger.beside(async () => hideImage(ctx, pool, id));
+      const hidden = await this.#beside(async () => hideImage(ctx, pool, id, this.#flattener));
       if (hidden) this.#purger.schedule(id, credentials);
-      else this.#purger.meet(id, credentials);
+      this.#meet(id, credentials);
     } catch (error) {
       // The pool itself is gone, and with it the volume.
       if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
@@ -159,13 +167,23 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     void this.#resume().catch((error: unknown) => {
       this.#log.info(
         { err: error },
-        'what an earlier process left in the trash is looked for again on the first request of each pool',
+        'what an earlier process left to do is looked for again on the first request of each pool',
       );
     });
   }
 
   async close(): Promise<void> {
-    await this.#purger.close();
+    await Promise.all([this.#purger.close(), this.#flattener.close()]);
+  }
+
+  /** While there are requests, work in the background steps back. */
+  async #beside<T>(request: () => Promise<T>): Promise<T> {
+    return this.#purger.beside(async () => this.#flattener.beside(request));
+  }
+
+  #meet(place: PoolPlace, credentials: Credentials | undefined): void {
+    this.#purger.meet(place, credentials);
+    this.#flattener.meet(place, credentials);
   }
 
   async #resume(): Promise<void> {
@@ -173,7 +191,7 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     for (const cluster of this.#pools.clusters.all()) {
       const connection = await this.#pools.connect(ctx, cluster.id);
       for (const pool of await connection.poolsOfApplication(ctx, 'rbd')) {
-        this.#purger.meet({ clusterId: cluster.id, pool, namespace: cluster.rbdNamespace }, undefined);
+        this.#meet({ clusterId: cluster.id, pool, namespace: cluster.rbdNamespace }, undefined);
       }
     }
   }

@@ -8,6 +8,7 @@ import type { Credentials } from '../../platform/credentials.js';
 import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } from '../backend.js';
 import { snapshotNameFor } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
+import { isTaken } from '../registered-snapshot.js';
 import type { ImagePools } from './image-pools.js';
 import { locateSnapshot } from './locate-snapshot.js';
 import { poolsInOrder } from './pools-in-order.js';
@@ -15,11 +16,10 @@ import { discardIfUnneeded } from './reserved-image.js';
 import {
   complete,
   forget,
-  isTaken,
   lookUp,
   register,
   registered,
-  type RegisteredSnapshot,
+  type RegisteredImageSnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
 
@@ -40,7 +40,7 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
     const { pool } = await this.#pools.open(ctx, source, input.credentials);
     const imageId = await this.#imageIdOf(ctx, pool, source);
     const snapshot = snapshotNameFor(name);
-    const own: RegisteredSnapshot = { version: 1, name, image: source.image, imageId };
+    const own: RegisteredImageSnapshot = { version: 1, name, image: source.image, imageId };
     const entry = await register(ctx, pool, snapshot, own);
     if (entry.imageId !== imageId) {
       throw new DriverError(
@@ -58,8 +58,8 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
         `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
       );
     }
-    const { sizeBytes, createdMs } = located.snapshot;
-    const taken = { ...entry, sizeBytes: sizeBytes.toString(), createdMs };
+    const { id: snapshotId, sizeBytes, createdMs } = located.snapshot;
+    const taken = { ...entry, sizeBytes: sizeBytes.toString(), createdMs, snapshotId: snapshotId.toString() };
     await complete(ctx, pool, snapshot, taken);
     return snapshotOf(id, taken);
   }

@@ -44,6 +44,15 @@ export class Decoder {
     return this.#bytes.readBigUInt64LE(this.#advance(8));
   }
 
+  int64(): bigint {
+    return this.#bytes.readBigInt64LE(this.#advance(8));
+  }
+
+  /** The start of a struct that knows its version and length (ENCODE_START): what follows is that of this version. */
+  structHeader(): void {
+    this.#advance(6);
+  }
+
   string(): string {
     const length = this.#bytes.readUInt32LE(this.#advance(4));
     const start = this.#advance(length);

@@ -60,6 +60,33 @@ export function loadLibrary(file: string, debianPackage: string): NativeLibrary 
   };
 }
 
+export interface NativeCallback {
+  readonly address: bigint;
+  /** After the last call. */
+  release(): void;
+}
+
+const callbackTypes = new Map<string, ReturnType<typeof koffi.proto>>();
+
+/**
+ * Lets a library call back. The call comes on one of its threads, which waits while the event loop of this one runs the function:
+ * only for calls made by way of the thread pool.
+ */
+export function registerCallback(
+  prototype: string,
+  callback: (...args: (number | bigint)[]) => number,
+): NativeCallback {
+  const type = callbackTypes.get(prototype) ?? koffi.proto(prototype);
+  callbackTypes.set(prototype, type);
+  const address = koffi.register(callback, koffi.pointer(type));
+  return {
+    address,
+    release: () => {
+      koffi.unregister(address);
+    },
+  };
+}
+
 let copyMemory: ((to: Buffer, from: Pointer, length: number) => unknown) | undefined;
 
 /** Copies length bytes from an address. (koffi.decode would register a new array type, for good, at every call.) */

@@ -1,4 +1,4 @@
-import { loadLibrary } from './library.js';
+import { loadLibrary, registerCallback } from './library.js';
 
 /** librbd's C interface (rbd/librbd.h), the part that Cuttle calls. */
 export type Librbd = ReturnType<typeof loadLibrbd>;
@@ -49,10 +49,7 @@ function loadLibrbd() {
     clone: call(
       'int rbd_clone3(void *parentIo, const char *parent, const char *snapshot, void *childIo, const char *child, void *options)',
     ),
-    parentInfo: call('int rbd_get_parent(void *image, void *parentImage, void *parentSnapshot)'),
-    endParentImage: call('void rbd_linked_image_spec_cleanup(void *image)'),
-    endParentSnapshot: call('void rbd_snap_spec_cleanup(void *snapshot)'),
-    flatten: call('int rbd_flatten(void *image)'),
+    flatten: call('int rbd_flatten_with_progress(void *image, void *progress, void *data)'),
     rename: call('int rbd_rename(void *io, const char *from, const char *to)'),
     remove: call('int rbd_remove(void *io, const char *name)'),
     trashMove: call('int rbd_trash_move(void *io, const char *name, uint64_t delaySeconds)'),
@@ -62,4 +59,14 @@ function loadLibrbd() {
     watchersList: call('int rbd_watchers_list(void *image, void *watchers, void *count)'),
     watchersListCleanup: call('void rbd_watchers_list_cleanup(void *watchers, size_t count)'),
   };
+}
+
+/**
+ * librbd.h, librbd_progress_fn_t. librbd calls it from a thread of its own for each object and waits: it must be short.
+ * @param onProgress a negative errno returned by it ends the operation with that error
+ */
+export function progressCallback(onProgress: (done: number, total: number) => number) {
+  return registerCallback('int CuttleProgress(uint64_t done, uint64_t total, void *data)', (done, total) =>
+    onProgress(Number(done), Number(total)),
+  );
 }

@@ -162,3 +162,20 @@ t.test('release waits until the daemon has ended, but not for those of other mou
   await releasing;
   t.strictSame(daemons.stopped, [], 'it ends by itself');
 });
+
+t.test('a daemon that a killed driver has started mounts late, and not on top of the new one', async (t) => {
+  const { table, daemons, mounter, mounted, request, target } = node(t);
+  daemons.running.set(7, `-o fsname=${idText},subtype=ceph-fuse ${target}`);
+  const late = setTimeout(() => void mounted(), 60);
+  t.teardown(() => {
+    clearTimeout(late);
+  });
+  const unmountLazy = table.unmountLazy.bind(table);
+  table.unmountLazy = async (path) => {
+    daemons.running.delete(7);
+    await unmountLazy(path);
+  };
+  await mounter.mount(testContext(), request);
+  t.equal((await table.list()).filter((one) => one.mountPoint === target).length, 1);
+  t.strictSame([...daemons.running.keys()], [1000], 'the new one alone');
+});

@@ -14,16 +14,11 @@ const hidden = '.cuttle';
 /** Enough for a purge to take some time. */
 const furniture = 12;
 
-export interface CephfsGround extends Ground {
-  /** For the driver's configuration. */
-  readonly group: string;
-}
-
 /**
  * A group in the cluster's file system, with content of others in it and beside it: what the driver touches of that shows. All of
  * it is seen through ceph-fuse, with the whole file system mounted.
  */
-export async function cephfsGround(cluster: TestCluster, group: string): Promise<CephfsGround> {
+export async function cephfsGround(cluster: TestCluster, group: string): Promise<Ground> {
   const root = await mkdtemp(join(tmpdir(), 'crash-fs-'));
   execFileSync('ceph-fuse', ['--id', 'admin', '--conf', cluster.confPath, root], { stdio: 'ignore' });
   const groupPath = `/volumes/${group}`;
@@ -44,7 +39,7 @@ export async function cephfsGround(cluster: TestCluster, group: string): Promise
   const before = await list();
   const namesIn = async (path: string) => readdir(join(root, path)).catch(() => []);
   return {
-    group,
+    config: `    cephfs:\n      group: ${group}\n`,
     kind: {
       name: 'cephfs',
       parameters: { backend: 'cephfs' },
@@ -57,13 +52,20 @@ export async function cephfsGround(cluster: TestCluster, group: string): Promise
     objects: async () => new Set((await namesIn(groupPath)).filter(looksDerived)),
     servers: async (volumeId) => daemonsOf(volumeId),
     problems: async () => differences(before, await list()),
-    remains: async () => [
-      ...(await namesIn(groupPath)).filter(looksDerived).map((name) => `directory in the group: ${name}`),
-      ...(await namesIn(`${groupPath}/${hidden}/trash`)).map((name) => `directory in the trash: ${name}`),
-      ...(await namesIn(`${groupPath}/${hidden}`))
-        .filter((name) => !['trash', 'purge.lock'].includes(name))
-        .map((name) => `in the hidden directory: ${name}`),
-    ],
+    write: async (name, text) => {
+      const path = join(root, groupPath, objectOf(name), 'content');
+      await writeFile(path, text, { flush: true });
+    },
+    read: async (name) => readFile(join(root, groupPath, objectOf(name), 'content'), 'utf8'),
+    remains: async () => {
+      const left = (await namesIn(groupPath)).filter(looksDerived).map((name) => `directory in the group: ${name}`);
+      // What the hidden directory is furnished with stays; what lies in it does not.
+      for (const place of await namesIn(`${groupPath}/${hidden}`))
+        left.push(
+          ...(await namesIn(`${groupPath}/${hidden}/${place}`)).map((name) => `in ${hidden}/${place}: ${name}`),
+        );
+      return left;
+    },
     close: async () => {
       for (const path of [groupPath, ...theirs]) await rm(join(root, path), { recursive: true, force: true });
       execFileSync('umount', [root]);
