@@ -88,15 +88,7 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   }
 
   async deleteVolume(ctx: CallContext, id: CephfsVolumeId, credentials: Credentials | undefined): Promise<void> {
-    const cluster = this.#fileSystems.clusters.find(id.clusterId);
-    if (cluster === undefined) {
-      // OK would make the orchestrator forget a volume that may well exist.
-      throw new DriverError(
-        'FAILED_PRECONDITION',
-        `the volume id names cluster "${id.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be deleted`,
-      );
-    }
-    const { groupPath } = cluster.cephfs;
+    const { groupPath } = this.#fileSystems.clusters.forRemoval(id, 'deleted').cephfs;
     refuseUndeletable(id, groupPath);
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { MounterLike } from 'mount-utils-ts';
 import type { CephClient } from '../../ceph/client.js';
-import { accessTo, type ClusterDefinition, type Clusters } from '../../ceph/clusters.js';
+import { accessTo, type Clusters } from '../../ceph/clusters.js';
 import { DriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -44,7 +44,7 @@ export async function mountDirectory(
   request: DirectoryMount,
 ): Promise<void> {
   const { id, target, readOnly, parameters } = request;
-  const access = accessTo(clusterOf(deps.clusters, id), request.credentials);
+  const access = accessTo(deps.clusters.ofVolume(id), request.credentials);
   // A wrong key and a monitor that is down show here already, with an errno.
   const connection = await deps.ceph.connect(ctx, access);
   const mounter = await chooseMounter(ctx, deps.mounters, parameters.mounter);
@@ -72,14 +72,4 @@ export async function mountDirectory(
     await mounter.release(ctx, id);
     throw error;
   }
-}
-
-function clusterOf(clusters: Clusters, id: CephfsVolumeId): ClusterDefinition {
-  const cluster = clusters.find(id.clusterId);
-  if (cluster !== undefined) return cluster;
-  const known = clusters.all().map((one) => `"${one.id}"`);
-  throw new DriverError(
-    'NOT_FOUND',
-    `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
-  );
 }

@@ -71,13 +71,7 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   }
 
   async deleteVolume(ctx: CallContext, id: RbdVolumeId, credentials: Credentials | undefined): Promise<void> {
-    if (this.#pools.clusters.find(id.clusterId) === undefined) {
-      // OK would make the orchestrator forget a volume that may well exist.
-      throw new DriverError(
-        'FAILED_PRECONDITION',
-        `the volume id names cluster "${id.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be deleted`,
-      );
-    }
+    this.#pools.clusters.forRemoval(id, 'deleted');
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
       const hidden = await this.#purger.beside(async () => hideImage(ctx, pool, id));
