@@ -52,10 +52,9 @@ export class ImageCreator {
     await this.#createImage(doing, name, image);
     if (image.metadata === undefined) return true;
     const { key, value } = image.metadata;
-    return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), {
-      key,
-      value: '',
-    });
+    return writeMetadata(this.#handle, await readImageId(this.#handle, name), new Map([[key, value]]), [
+      { key, value: '' },
+    ]);
   }
 
   async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {

@@ -1,6 +1,14 @@
 import type { CallContext } from '../platform/call-context.js';
 import { cephError, errno } from './ceph-error.js';
-import type { ImageCreation, ImageHeader, ImageLayout, ImageWatcher, RbdImages, TrashEntry } from './client.js';
+import type {
+  ExpectedMetadata,
+  ImageCreation,
+  ImageHeader,
+  ImageLayout,
+  ImageWatcher,
+  RbdImages,
+  TrashEntry,
+} from './client.js';
 import { stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
@@ -78,7 +86,7 @@ export class RbdPoolImages implements RbdImages {
     ctx: CallContext,
     id: string,
     values: ReadonlyMap<string, string>,
-    expected?: { readonly key: string; readonly value: string },
+    ...expected: readonly ExpectedMetadata[]
   ): Promise<boolean> {
     return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () =>
       writeMetadata(this.#handle, id, values, expected),

@@ -11,7 +11,7 @@ t.setTimeout(400_000);
 const namespace = 'contract';
 const site = await Site.open(t, {
   configFor: (cluster) =>
-    `clusters:\n  - id: default\n    cephConf: ${cluster.confPath}\n    rbd:\n      namespace: ${namespace}\n`,
+    `nodes: [node-a, node-b]\nclusters:\n  - id: default\n    cephConf: ${cluster.confPath}\n    rbd:\n      namespace: ${namespace}\n`,
 });
 await site.cluster.rbd(['namespace', 'create', `${site.pool}/${namespace}`]);
 

@@ -26,7 +26,8 @@ async function staged(t: Test, change: Partial<StagedVolume> = {}) {
   const publish = async (name: string, input: Partial<PublishInput> & { mode?: AccessMode } = {}) => {
     const { mode = 'SINGLE_NODE_MULTI_WRITER', ...rest } = input;
     const capability: VolumeCapability = { mode, access: access === 'mount' ? mountAccess : { type: 'block' } };
-    const request = { context: {}, credentials: undefined, readOnly: false };
+    const attached = { readOnly: false, fencedClients: [] };
+    const request = { context: {}, attached, credentials: undefined, readOnly: false };
     const base = { id, stagingPath, targetPath: target(name), capability, ...request };
     await service.publishVolume(testContext(), { ...base, ...rest });
     return (await mounter.list()).find(({ mountPoint }) => mountPoint === target(name));

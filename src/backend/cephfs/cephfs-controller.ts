@@ -1,4 +1,4 @@
-import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
+import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import type { VolumeCapability } from '../../domain/capability.js';
@@ -8,31 +8,32 @@ import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
+import { attach, detach } from '../attachments.js';
 import type {
+  Attached,
+  AttachInput,
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  FoundVolume,
   GrownVolume,
   StringMap,
-  Volume,
   VolumePage,
   VolumePlan,
 } from '../backend.js';
 import { TrashPurger } from '../trash-purger.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { availableBytes } from './capacity.js';
 import { CephfsSnapshotBackend } from './cephfs-snapshot-backend.js';
 import { CopyJobs } from './copy-jobs.js';
 import { abandonCopy } from './create-copy.js';
-import { sizeOf } from './create-request.js';
 import { planVolume } from './create-volume.js';
 import { growQuota } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
+import { directoryAttachments, refuseInUse } from './directory-attachments.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
 import { FileSystems } from './file-systems.js';
 import { listVolumes } from './list-volumes.js';
-import { nodeContext } from './parameters.js';
+import { readVolume } from './read-volume.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
 
 export interface CephfsControllerDependencies {
@@ -92,6 +93,7 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     refuseUndeletable(id, groupPath);
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+      await refuseInUse(ctx, fs, id);
       const home = await this.#purger.beside(async () => hideDirectory(ctx, fs, id, groupPath));
       const abandoned = home ?? (await abandonCopy(ctx, { fs, jobs: this.#copies, groupPath }, id));
       if (abandoned === undefined) this.#purger.meet(this.#groupOf(id), credentials);
@@ -103,21 +105,28 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     }
   }
 
+  async attach(ctx: CallContext, id: CephfsVolumeId, input: AttachInput): Promise<Attached> {
+    return attach(ctx, directoryAttachments(this.#fileSystems), id, input);
+  }
+
+  async detach(
+    ctx: CallContext,
+    id: CephfsVolumeId,
+    node: string | undefined,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    this.#fileSystems.clusters.forRemoval(id, 'detached');
+    await detach(ctx, directoryAttachments(this.#fileSystems), id, node, credentials);
+  }
+
   async findVolume(
     ctx: CallContext,
     id: CephfsVolumeId,
     credentials: Credentials | undefined,
-  ): Promise<Volume | undefined> {
+  ): Promise<FoundVolume | undefined> {
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
-      const found = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
-      if (found === undefined) return undefined;
-      const text = found.get(recordAttribute);
-      return {
-        id,
-        sizeBytes: sizeOf(found.get(maxBytesAttribute)) ?? 0n,
-        context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-      };
+      return (await readVolume(ctx, fs, id))?.volume;
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;

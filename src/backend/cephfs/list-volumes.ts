@@ -1,15 +1,12 @@
 import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { Volume, VolumePage } from '../backend.js';
+import type { FoundVolume, VolumePage } from '../backend.js';
 import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
-import { sizeOf } from './create-request.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
-import { nodeContext } from './parameters.js';
+import { readVolume } from './read-volume.js';
 
 /** Directories whose attributes are read at the same time. */
 const batch = 64;
@@ -22,7 +19,7 @@ interface Place {
 }
 
 interface Found {
-  readonly volume: Volume;
+  readonly volume: FoundVolume;
   readonly place: Place;
 }
 
@@ -84,15 +81,9 @@ async function volumeOf(
   ctx: CallContext,
   fs: CephFileSystem,
   id: { readonly clusterId: string; readonly fsName: string; readonly path: string },
-): Promise<Volume | undefined> {
-  const attributes = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
-  const text = attributes?.get(recordAttribute);
-  if (text === undefined) return undefined;
-  return {
-    id: { backend: 'cephfs', ...id },
-    sizeBytes: sizeOf(attributes?.get(maxBytesAttribute)) ?? 0n,
-    context: nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-  };
+): Promise<FoundVolume | undefined> {
+  const read = await readVolume(ctx, fs, { backend: 'cephfs', ...id });
+  return read?.hasRecord === true ? read.volume : undefined;
 }
 
 function tokenAfter(last: Found | undefined): string | undefined {

@@ -9,6 +9,7 @@ import type { Credentials } from '../../platform/credentials.js';
 import { checkAccess } from './check-access.js';
 import { chooseMounter } from './choose-mounter.js';
 import { explainMountFailure } from './explain-mount-failure.js';
+import type { MountedAttributes } from './mounted-clients.js';
 import type { CephfsMounter } from './mounter.js';
 import type { NodeParameters } from './node-parameters.js';
 
@@ -20,8 +21,8 @@ export interface MountDirectoryDependencies {
   readonly mounter: MounterLike;
   /** In the order in which `auto` tries them. */
   readonly mounters: readonly CephfsMounter[];
-  /** getxattr(2): an extended attribute of a path on this node; undefined when there is none. */
-  readonly readAttribute: (path: string, name: string) => Promise<string | undefined>;
+  /** Extended attributes of paths on this node. */
+  readonly attributes: MountedAttributes;
 }
 
 export interface DirectoryMount {
@@ -66,7 +67,8 @@ export async function mountDirectory(
     throw await explainMountFailure(ctx, connection, id, error);
   }
   try {
-    await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute: deps.readAttribute });
+    const readAttribute = async (path: string, name: string) => deps.attributes.read(path, name);
+    await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute });
   } catch (error) {
     await deps.mounter.unmountWithForce(target, umountTimeoutMs);
     await mounter.release(ctx, id);

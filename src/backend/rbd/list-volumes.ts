@@ -1,14 +1,16 @@
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool, ImageHeader } from '../../ceph/client.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { Volume, VolumePage } from '../backend.js';
+import type { FoundVolume, VolumePage } from '../backend.js';
+import { attachedNodes } from '../attachment-record.js';
 import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
+import { attachmentsIn } from './image-attachments.js';
 import type { ImagePools } from './image-pools.js';
 import { poolsInOrder } from './pools-in-order.js';
 import { nodeContext } from './parameters.js';
-import { recordKey, recordPlace } from './metadata-keys.js';
+import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 const directoryPage = 500;
 
@@ -20,7 +22,7 @@ interface Place {
 }
 
 interface Found {
-  readonly volume: Volume;
+  readonly volume: FoundVolume;
   readonly place: Place;
 }
 
@@ -71,7 +73,7 @@ async function* walkPool(ctx: CallContext, pool: CephPool, clusterId: string, af
 
 async function headerOf(ctx: CallContext, pool: CephPool, id: string): Promise<ImageHeader | undefined> {
   try {
-    return await pool.images.headerById(ctx, id, [recordKey]);
+    return await pool.images.headerById(ctx, id, [recordKey, attachedKey]);
   } catch (error) {
     // Deleted since the directory was read, or a create that was cut off.
     if (isCephError(error, errno.ENOENT)) return undefined;
@@ -84,13 +86,14 @@ function volumeOf(
   clusterId: string,
   pool: CephPool,
   image: string,
-): Volume | undefined {
+): FoundVolume | undefined {
   const text = header?.metadata.get(recordKey);
   if (header === undefined || text === undefined) return undefined;
   return {
     id: { backend: 'rbd', clusterId, pool: pool.name, namespace: pool.namespace, image },
     sizeBytes: header.sizeBytes,
     context: nodeContext(parseRecord(text, recordPlace(image)).parameters),
+    nodes: attachedNodes(attachmentsIn(header, image)),
   };
 }
 

@@ -8,13 +8,17 @@ import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
+import { attachedNodes } from '../attachment-record.js';
+import { attach, detach } from '../attachments.js';
 import type {
+  Attached,
+  AttachInput,
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  FoundVolume,
   GrownVolume,
   StringMap,
-  Volume,
   VolumePage,
   VolumePlan,
 } from '../backend.js';
@@ -24,12 +28,13 @@ import { planVolume } from './create-volume.js';
 import { growImage } from './expand-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
+import { attachmentsIn, imageAttachments } from './image-attachments.js';
 import { ImagePools } from './image-pools.js';
 import { ImageTrash, type PoolPlace } from './image-trash.js';
 import { listVolumes } from './list-volumes.js';
 import { nodeContext, parseParameters } from './parameters.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
-import { recordKey, recordPlace } from './metadata-keys.js';
+import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 export interface RbdControllerDependencies {
   readonly clusters: Clusters;
@@ -84,19 +89,34 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     }
   }
 
+  async attach(ctx: CallContext, id: RbdVolumeId, input: AttachInput): Promise<Attached> {
+    return attach(ctx, imageAttachments(this.#pools), id, input);
+  }
+
+  async detach(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    node: string | undefined,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    this.#pools.clusters.forRemoval(id, 'detached');
+    await detach(ctx, imageAttachments(this.#pools), id, node, credentials);
+  }
+
   async findVolume(
     ctx: CallContext,
     id: RbdVolumeId,
     credentials: Credentials | undefined,
-  ): Promise<Volume | undefined> {
+  ): Promise<FoundVolume | undefined> {
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
-      const header = await pool.images.header(ctx, id.image, [recordKey]);
+      const header = await pool.images.header(ctx, id.image, [recordKey, attachedKey]);
       const text = header.metadata.get(recordKey);
       return {
         id,
         sizeBytes: header.sizeBytes,
         context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.image)).parameters),
+        nodes: attachedNodes(attachmentsIn(header, id.image)),
       };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;

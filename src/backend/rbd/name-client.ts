@@ -1,0 +1,50 @@
+import type { CephConnection, CephPool, ImageHeader } from '../../ceph/client.js';
+import type { RbdVolumeId } from '../../domain/volume-id.js';
+import type { CallContext } from '../../platform/call-context.js';
+import type { StageInput } from '../backend.js';
+import { clientsIn, watchingClients, writeClients } from './image-clients.js';
+import { imageSpec } from './rbd-program.js';
+
+/** A mapped image, or one that is about to be. */
+export interface NodeImage {
+  readonly id: RbdVolumeId;
+  /** Read with this node's clientKey(). */
+  readonly header: ImageHeader;
+  readonly pool: CephPool;
+  readonly nodeId: string;
+}
+
+/** Is the client that this node has named last among those that were fenced? What it still holds must never be written. */
+export function isFenced({ header, nodeId }: NodeImage, { attached }: StageInput<RbdVolumeId>): boolean {
+  return clientsIn(header, nodeId).some((address) => attached.fencedClients.includes(address));
+}
+
+/**
+ * Writes on the image by which client this node has just mapped it: the one that watches it and didn't before.
+ * @param before the addresses that watched it then
+ */
+export async function nameClient(ctx: CallContext, image: NodeImage, before: readonly string[]): Promise<void> {
+  const { id, header, pool, nodeId } = image;
+  const watching = await watchingClients(ctx, pool, id, header.id);
+  const own = watching.filter((address) => !before.includes(address));
+  // The kernel's client serves all images of a node, and may have had this one before.
+  if (own.length === 0)
+    ctx.log.warn({ image: imageSpec(id) }, 'the mapped image has no new watcher: it could not be fenced');
+  await writeClients(ctx, pool, header.id, nodeId, own);
+}
+
+/** For a mapping whose stage was cut off, perhaps before its client was named: then every client of this host that isn't our own. */
+export async function nameClientAgain(ctx: CallContext, image: NodeImage, connection: CephConnection): Promise<void> {
+  const { id, header, pool, nodeId } = image;
+  const watching = await watchingClients(ctx, pool, id, header.id);
+  if (clientsIn(header, nodeId).some((address) => watching.includes(address))) return;
+  const own = watching.filter(
+    (address) => hostOf(address) === hostOf(connection.address) && address !== connection.address,
+  );
+  await writeClients(ctx, pool, header.id, nodeId, own);
+}
+
+/** The address without port and nonce: `v2:10.0.0.7:0/123` and `[::1]:0/5` both occur. */
+export function hostOf(address: string): string {
+  return /(?:v[12]:)?(\[[0-9a-f:]+\]|[0-9.]+):[0-9]+\/[0-9]+/i.exec(address)?.[1] ?? address;
+}
