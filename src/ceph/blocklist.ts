@@ -1,7 +1,7 @@
 import { errno, isCephError, type Meaning } from './ceph-error.js';
 
 /** Longer than any client that was cut off keeps what it hasn't written. Ceph's own default, an hour, is not. */
-const fenceSeconds = 365 * 24 * 3600;
+const fenceSeconds = 365 * 24 * 3600 + 0.5; // a monitor takes no whole number for a CephFloat: EINVAL
 
 const refusal: Meaning = {
   code: 'PERMISSION_DENIED',
