@@ -86,16 +86,11 @@ function holds({ driverName }: CsiNodesDependencies, { spec }: CsiNode, node: st
 /** @returns undefined for 404. @throws DriverError UNAVAILABLE, PERMISSION_DENIED. */
 async function ask<T>(ctx: CallContext, deps: CsiNodesDependencies, path: string): Promise<T | undefined> {
   const timeoutMs = deps.timeoutMs ?? requestTimeoutMs;
+  const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    // The token is renewed under our feet every hour.
-    const [token, ca] = await Promise.all(
-      ['token', 'ca.crt'].map(async (name) => readFile(`${deps.accountDir}/${name}`)),
-    );
-    const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)]);
     const { status, text } = await get(new URL(path, deps.server), {
-      headers: { authorization: `Bearer ${token?.toString('utf8').trim() ?? ''}`, accept: 'application/json' },
-      ca: ca ?? '',
-      signal,
+      ...(await account(deps)),
+      signal: AbortSignal.any([ctx.signal, timeout]),
     });
     if (status === 404) return undefined;
     if (status === 200) return JSON.parse(text) as T;
@@ -103,14 +98,19 @@ async function ask<T>(ctx: CallContext, deps: CsiNodesDependencies, path: string
   } catch (error) {
     if (error instanceof DriverError) throw error;
     ctx.signal.throwIfAborted();
-    const why =
-      error instanceof Error && error.name !== 'TimeoutError' ? error.message : `no answer within ${timeoutMs} ms`;
+    const why = timeout.aborted ? `no answer within ${timeoutMs} ms` : String(error);
     throw new DriverError(
       'UNAVAILABLE',
       `the Kubernetes API at ${deps.server} does not say which nodes there are (${why}): check that this pod reaches it; the request may be repeated`,
       { cause: error },
     );
   }
+}
+
+/** Read each time: the token is renewed under our feet every hour. */
+async function account({ accountDir }: CsiNodesDependencies): Promise<Omit<Get, 'signal'>> {
+  const [token, ca] = await Promise.all([readFile(`${accountDir}/token`, 'utf8'), readFile(`${accountDir}/ca.crt`)]);
+  return { headers: { authorization: `Bearer ${token.trim()}`, accept: 'application/json' }, ca };
 }
 
 function refusal({ server }: CsiNodesDependencies, status: number): DriverError {
@@ -127,7 +127,7 @@ function refusal({ server }: CsiNodesDependencies, status: number): DriverError 
 
 interface Get {
   readonly headers: Readonly<Record<string, string>>;
-  readonly ca: Buffer | string;
+  readonly ca: Buffer;
   readonly signal: AbortSignal;
 }
 

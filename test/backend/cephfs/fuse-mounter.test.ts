@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeMounter } from 'mount-utils-ts';
 import t, { type Test } from 'tap';
@@ -35,6 +37,15 @@ class FakeDaemons implements DaemonHost {
   };
 }
 
+/** Short, because a socket's path has at most 107 bytes. */
+function socketDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'fs-'));
+  t.teardown(() => {
+    rmSync(directory, { recursive: true });
+  });
+  return join(directory, 'sockets');
+}
+
 function node(t: Test, version = 'ceph version 16.2.15 (618f) pacific (stable)') {
   const target = join(t.testdir({ stage: {} }), 'stage');
   const table = new FakeMounter();
@@ -45,7 +56,7 @@ function node(t: Test, version = 'ceph version 16.2.15 (618f) pacific (stable)')
     mounter: table,
     daemons,
     fuseDevice: target,
-    socketDir: join(target, '..', 'sockets'),
+    socketDir: socketDirectory(t),
   });
   const mounted = async () => table.mount(idText, target, 'fuse.ceph-fuse', []);
   daemons.onStart = mounted;
