@@ -17,6 +17,7 @@ import {
 } from './mounted-clients.js';
 import type { CephfsMounter, MounterName } from './mounter.js';
 import { checkMountOptions, parseNodeParameters } from './node-parameters.js';
+import { isInSnapshot } from './volume-paths.js';
 
 const probeTimeoutMs = 3_000;
 const umountTimeoutMs = 10_000;
@@ -136,7 +137,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     const asked = wanted === 'auto' ? found.by.kind : wanted;
     if (isReadOnly(found.entry) === readOnly && found.by.kind === asked) {
       // The stage may have been cut off before it had written down its client.
-      if (!readOnly) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      if (!readOnly && !isInSnapshot(id.path)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
       return true;
     }
     throw new DriverError(
@@ -161,7 +162,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     try {
       await refuseUnattached(this.#deps, id, stagingPath);
       // A client that can't write needs no fence.
-      if (!readOnly) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      if (!readOnly && !isInSnapshot(id.path)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
     } catch (error) {
       await this.#unmount(id, stagingPath);
       await found.by.release(ctx, id);

@@ -7,6 +7,7 @@ import { type AttachmentRecord, fencedAddresses, parseAttachments, refuseAttache
 import type { AttachmentPlace, OpenAttachments } from '../attachments.js';
 import { isClientAttribute, type NodeClients, parseClients } from './directory-clients.js';
 import type { FileSystems } from './file-systems.js';
+import { isInSnapshot } from './volume-paths.js';
 
 /*
  * An extended attribute can be made exclusively, but not replaced on condition. So each version of the record is an attribute of its own,
@@ -85,9 +86,10 @@ export async function readAttributes(
   wanted: (names: readonly string[]) => readonly string[],
 ): Promise<DirectoryAttributes> {
   for (let reads = 0; reads < mostReads; reads++) {
-    const names = await fs.attributeNames(ctx, path);
+    const names = isInSnapshot(path) ? [] : await fs.attributeNames(ctx, path);
     const { name, version } = latestAttachments(names);
-    const values = await fs.attributes(ctx, path, [...wanted(names), ...(version === 0 ? [] : [name])]);
+    // Asked for when there is none, too: a directory that isn't there has to be told from one without attributes.
+    const values = await fs.attributes(ctx, path, [...wanted(names), name]);
     const text = values.get(name);
     // Replaced since the names were read.
     if (version > 0 && text === undefined) continue;
@@ -122,7 +124,7 @@ function placeOf(ctx: CallContext, directory: OpenedDirectory): AttachmentPlace 
     clients: clientsOf,
     // A clean NodeUnstageVolume has taken them away.
     holding: clientsOf,
-    replace: async (next) => replace(ctx, directory, next),
+    replace: async (next) => isInSnapshot(directory.id.path) || replace(ctx, directory, next),
     fence: async (address) => connection.fence(ctx, address),
     lift: async (address) => connection.liftFence(ctx, address),
   };

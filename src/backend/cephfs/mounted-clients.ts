@@ -7,6 +7,7 @@ import { stageObjection } from '../attachment-record.js';
 import { attachmentsIn, latestAttachments } from './directory-attachments.js';
 import { clientAttribute, type NodeClients, parseClients } from './directory-clients.js';
 import type { CephfsMounter } from './mounter.js';
+import { isInSnapshot } from './volume-paths.js';
 
 const timeoutMs = 5_000;
 const mostReads = 5;
@@ -42,6 +43,7 @@ export async function refuseUnattached(
   path: string,
 ): Promise<void> {
   const { attributes, nodeId } = deps;
+  if (isInSnapshot(id.path)) return;
   for (let reads = 0; reads < mostReads; reads++) {
     const names = await withDeadline(attributes.list(path), timeoutMs, `listing the attributes of ${path}`);
     const { name, version } = latestAttachments(names);

@@ -14,7 +14,7 @@ import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
 import { imageSpec } from './rbd-program.js';
 import { attachedKey, formattedKey } from './metadata-keys.js';
-import { hostOf, isFenced, nameClient, nameClientAgain } from './name-client.js';
+import { forgetClients, hostOf, isFenced, nameClient, nameClientAgain } from './name-client.js';
 
 export interface MapImageDependencies {
   readonly pools: ImagePools;
@@ -85,13 +85,12 @@ export async function mapImage(
       ...optionsFor(mapper.kind, input.context.mapOptions),
     ],
   });
-  if (!readOnly) {
-    try {
-      await nameClient(ctx, image, before);
-    } catch (error) {
-      await mapper.unmap(ctx, id, []);
-      throw error;
-    }
+  try {
+    if (!readOnly) await nameClient(ctx, image, before);
+    else if (isFenced(image, input)) await forgetClients(ctx, image);
+  } catch (error) {
+    await mapper.unmap(ctx, id, []);
+    throw error;
   }
   return target(mapping, true);
 }

@@ -27,10 +27,14 @@ export async function nameClient(ctx: CallContext, image: NodeImage, before: rea
   const { id, header, pool, nodeId } = image;
   const watching = await watchingClients(ctx, pool, id, header.id);
   const own = watching.filter((address) => !before.includes(address));
-  // The kernel's client serves all images of a node, and may have had this one before.
   if (own.length === 0)
-    ctx.log.warn({ image: imageSpec(id) }, 'the mapped image has no new watcher: it could not be fenced');
+    ctx.log.warn({ image: imageSpec(id) }, 'the mapped image has no watcher of its own: it will not be fenced');
   await writeClients(ctx, pool, header.id, nodeId, own);
+}
+
+/** A read-only mapping has no client that could write, and leaves no trace; the fenced one before it is gone. */
+export async function forgetClients(ctx: CallContext, { header, pool, nodeId }: NodeImage): Promise<void> {
+  await writeClients(ctx, pool, header.id, nodeId, []);
 }
 
 /** For a mapping whose stage was cut off, perhaps before its client was named: then every client of this host that isn't our own. */
