@@ -28,6 +28,15 @@ export async function workingStage(ctx: CallContext, backend: NodeBackend, input
     await backend.stage(ctx, { id, stagingPath, capability, context, attached, credentials });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
+    // Only whether its client was fenced could not be found out, mostly for want of credentials: NodeStageVolume has had them.
+    const still = staged.works ? await backend.staged(ctx, id, stagingPath) : undefined;
+    if (still?.works === true) {
+      ctx.log.warn(
+        { stagingPath, reason: why },
+        'not known whether the staged client was fenced: publishing it as it is',
+      );
+      return still;
+    }
     throw new DriverError(
       'FAILED_PRECONDITION',
       `${volume} is staged at ${stagingPath} but what served it has died, and staging it anew failed: ${why}; unpublish it everywhere, then repeat NodeStageVolume`,

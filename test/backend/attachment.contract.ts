@@ -113,6 +113,9 @@ export const attachmentChecks: Checks = {
     t.match(message, /attached to node "node-a"/);
     t.same(await nodesOf(t, bench, id), [a], 'it is as it was');
     await bench.rpc.detach(id, a);
+    const use = { capability: bench.backend.capabilities.of('SINGLE_NODE_WRITER') };
+    t.same(await bench.rpc.attach(id, b, use), {}, 'the refused deletion has left nothing in the way');
+    await bench.rpc.detach(id, b);
     await bench.life.delete(id);
     await bench.rpc.detach(id, a);
   },

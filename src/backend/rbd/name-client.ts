@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CephConnection, CephPool, ImageHeader } from '../../ceph/client.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StageInput } from '../backend.js';
 import { clientsIn, watchingClients, writeClients } from './image-clients.js';
 import { imageSpec } from './rbd-program.js';
+
+const settleMs = 500;
 
 /** A mapped image, or one that is about to be. */
 export interface NodeImage {
@@ -25,8 +28,15 @@ export function isFenced({ header, nodeId }: NodeImage, { attached }: StageInput
  */
 export async function nameClient(ctx: CallContext, image: NodeImage, before: readonly string[]): Promise<void> {
   const { id, header, pool, nodeId } = image;
-  const watching = await watchingClients(ctx, pool, id, header.id);
-  const own = watching.filter((address) => !before.includes(address));
+  const isNew = async () =>
+    (await watchingClients(ctx, pool, id, header.id)).filter((address) => !before.includes(address));
+  let own = await isNew();
+  if (own.length > 1) {
+    // A controller that grows or clones the image at this moment has it open as well, and closes it soon.
+    await sleep(settleMs, undefined, { signal: ctx.signal });
+    const still = await isNew();
+    own = own.filter((address) => still.includes(address));
+  }
   if (own.length === 0)
     ctx.log.warn({ image: imageSpec(id) }, 'the mapped image has no watcher of its own: it will not be fenced');
   await writeClients(ctx, pool, header.id, nodeId, own);
