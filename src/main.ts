@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
 import { CephfsController, type CephfsControllerDependencies } from './backend/cephfs/cephfs-controller.js';
@@ -14,11 +15,13 @@ import { Clusters } from './ceph/clusters.js';
 import type { CephClient } from './ceph/client.js';
 import { ConnectionPool } from './ceph/connection-pool.js';
 import { leaveProcess } from './ceph/native/leave-process.js';
-import { readPathAttribute } from './ceph/native/path-attribute.js';
+import { pathAttributes } from './ceph/native/path-attribute.js';
 import { hostCluster, readClusterFile } from './config/cluster-file.js';
 import { helpText, parseCommand, type ServeOptions } from './config/options.js';
 import { watchClusters } from './config/watch-clusters.js';
 import { controllerService } from './controller/controller-service.js';
+import { csiNodesOf } from './controller/csi-nodes.js';
+import { nodeDirectory } from './controller/node-directory.js';
 import { controllerHandlers } from './csi/controller-handlers.js';
 import { identityHandlers } from './csi/identity.js';
 import { nodeHandlers } from './csi/node-handlers.js';
@@ -62,11 +65,14 @@ export async function main(args: readonly string[], environment: NodeJS.ProcessE
 async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Promise<void> {
   const log = createLogger(options.logLevel);
   const socketPath = socketPathOf(options.endpoint);
-  const definitions =
-    options.configFile === undefined ? [hostCluster(environment)] : await readClusterFile(options.configFile);
-  const clusters = new Clusters(definitions);
+  const configuration =
+    options.configFile === undefined
+      ? { clusters: [hostCluster(environment)], nodes: undefined }
+      : await readClusterFile(options.configFile);
+  const clusters = new Clusters(configuration.clusters);
+  const configured = { clusters, nodes: configuration.nodes };
   const watch =
-    options.configFile === undefined ? undefined : watchClusters(options.configFile, definitions, clusters, log);
+    options.configFile === undefined ? undefined : watchClusters(options.configFile, configuration, configured, log);
   // Two that live can't have the same endpoint on one node, and what restarts after a crash has it again.
   const sessionName = [options.driverName, options.nodeId, options.endpoint].join(' ');
   const ceph = new ConnectionPool({ log, sessionName });
@@ -91,7 +97,19 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
       ready: () => !server.draining,
     }),
     controller:
-      controllers === undefined ? undefined : controllerHandlers(controllerService({ backends: controllers, lock })),
+      controllers === undefined
+        ? undefined
+        : controllerHandlers(
+            controllerService({
+              backends: controllers,
+              lock,
+              nodes: nodeDirectory({
+                own: options.role === 'all' ? options.nodeId : undefined,
+                listed: () => configured.nodes,
+                orchestrator: await csiNodesOf(environment, options.driverName),
+              }),
+            }),
+          ),
     node:
       nodes === undefined
         ? undefined
@@ -103,7 +121,7 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   const signalled = untilSignal(() => void watch?.reload());
   await server.listen();
   log.info(
-    { version, role: options.role, endpoint: options.endpoint, clusters: definitions.map((cluster) => cluster.id) },
+    { version, role: options.role, endpoint: options.endpoint, clusters: clusters.all().map((cluster) => cluster.id) },
     'serving',
   );
   for (const backend of controllers?.values() ?? []) backend.resumeBackgroundWork();
@@ -150,13 +168,29 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   ];
   const cephfsMounters = [
     new KernelMounter({ exec, mounter }),
-    new FuseMounter({ exec, mounter, daemons: localDaemons }),
+    new FuseMounter({ exec, mounter, daemons: localDaemons, socketDir: join(options.runDir, 'cephfs') }),
   ];
   const formatter = new SafeFormatAndMount({ mounter, exec });
   const make = {
-    rbd: () => new RbdNode({ clusters, ceph, mappers, mounter, formatter, resizeFs: new ResizeFs({ exec }) }),
+    rbd: () =>
+      new RbdNode({
+        clusters,
+        ceph,
+        nodeId: options.nodeId,
+        mappers,
+        mounter,
+        formatter,
+        resizeFs: new ResizeFs({ exec }),
+      }),
     cephfs: () =>
-      new CephfsNode({ clusters, ceph, mounter, mounters: cephfsMounters, readAttribute: readPathAttribute }),
+      new CephfsNode({
+        clusters,
+        ceph,
+        nodeId: options.nodeId,
+        mounter,
+        mounters: cephfsMounters,
+        attributes: pathAttributes,
+      }),
   } satisfies Record<BackendKind, () => NodeBackend>;
   return { mounter, backends: new Map(options.backends.map((kind) => [kind, make[kind]()])) };
 }

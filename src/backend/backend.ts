@@ -32,6 +32,25 @@ export interface Volume {
   readonly context: StringMap;
 }
 
+/** A volume that was looked up. */
+export interface FoundVolume extends Volume {
+  /** The nodes that it is attached to. */
+  readonly nodes: readonly string[];
+}
+
+export interface AttachInput {
+  readonly node: string;
+  readonly capability: VolumeCapability;
+  readonly readOnly: boolean;
+  readonly credentials: Credentials | undefined;
+}
+
+/** An attachment, in what the node needs to know of it. */
+export interface Attached {
+  /** Addresses of the node's Ceph clients that were fenced: a stage that one of them serves has to be made anew. */
+  readonly fencedClients: readonly string[];
+}
+
 /** A checked CreateVolume request: which object it will be is known before anything is asked of Ceph. */
 export interface VolumePlan<Id extends VolumeId = VolumeId> {
   readonly id: Id;
@@ -72,7 +91,7 @@ export interface GrownVolume {
 }
 
 export interface VolumePage {
-  readonly volumes: readonly Volume[];
+  readonly volumes: readonly FoundVolume[];
   /** Where the next page starts; undefined at the end. */
   readonly next: string | undefined;
 }
@@ -97,7 +116,16 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   readonly snapshots: SnapshotBackend<Id>;
   /** Checks everything that can be checked without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
   planVolume(input: CreateVolumeInput): VolumePlan;
-  /** Idempotent. @throws DriverError FAILED_PRECONDITION when the volume is in use. */
+  /**
+   * Idempotent. @throws DriverError NOT_FOUND, ALREADY_EXISTS (on the node in another way), FAILED_PRECONDITION (on another node).
+   */
+  attach(ctx: CallContext, id: Id, input: AttachInput): Promise<Attached>;
+  /**
+   * Idempotent. What still holds the volume there is fenced. @param node undefined = all nodes.
+   * @throws DriverError PERMISSION_DENIED (something would have to be fenced, and may not).
+   */
+  detach(ctx: CallContext, id: Id, node: string | undefined, credentials: Credentials | undefined): Promise<void>;
+  /** Idempotent. @throws DriverError FAILED_PRECONDITION when the volume is attached or in use. */
   deleteVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<void>;
   /**
    * Grows the volume, which may be in use. Idempotent: one that is large enough stays as it is.
@@ -120,7 +148,7 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
     credentials: Credentials | undefined,
   ): Promise<void>;
   /** undefined when there is no such volume. */
-  findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<Volume | undefined>;
+  findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<FoundVolume | undefined>;
   /** Why a volume can't be used this way; undefined when it can. */
   objection(capability: VolumeCapability): string | undefined;
   /** @throws DriverError INVALID_ARGUMENT for parameters that name no such place. */
@@ -144,7 +172,14 @@ export interface StageInput<Id extends VolumeId = VolumeId> {
   readonly stagingPath: string;
   readonly capability: VolumeCapability;
   readonly context: StringMap;
+  readonly attached: NodeAttachment;
   readonly credentials: Credentials | undefined;
+}
+
+/** What ControllerPublishVolume has said about the volume on this node (CSI's publish_context); nothing for a CO that doesn't attach. */
+export interface NodeAttachment extends Attached {
+  /** Nothing may be written, whatever the capability says. */
+  readonly readOnly: boolean;
 }
 
 /** What the Node service needs of a backend; it is given no ids but its own kind's. */

@@ -20,6 +20,19 @@ export async function readAttribute(
   }
 }
 
+/** Runs inside a job. @param path below the mounted root. */
+export async function listAttributes(mount: CephFsMount, path: string, doing: string): Promise<string[]> {
+  for (let size = usualBytes; ;) {
+    const names = Buffer.alloc(size);
+    const length = await libcephfs().listAttributes(mount.handle, path, names, size);
+    if (length !== -errno.ERANGE) {
+      const text = names.toString('utf8', 0, mount.check(length, doing));
+      return text.split('\0').filter((name) => name !== '');
+    }
+    size = mount.check(await libcephfs().listAttributes(mount.handle, path, names, 0), doing);
+  }
+}
+
 /** @returns false when it is there already and only a new one was asked for. Runs inside a job. */
 export async function writeAttribute(
   mount: CephFsMount,

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import type { CallContext } from '../platform/call-context.js';
 import { errno, ifPresent } from './ceph-error.js';
-import { deleteAttribute, readAttribute, writeAttribute } from './cephfs-attributes.js';
+import { deleteAttribute, listAttributes, readAttribute, writeAttribute } from './cephfs-attributes.js';
 import { createDirectory } from './cephfs-create.js';
 import { readBatch } from './cephfs-directory.js';
 import { readPart } from './cephfs-directory-part.js';
@@ -102,6 +102,11 @@ export class MountedFileSystem implements CephFileSystem {
       await settled(rest.map(read));
       return values;
     });
+  }
+
+  async attributeNames(ctx: CallContext, path: string): Promise<string[]> {
+    const doing = `list the attributes of ${path}`;
+    return this.#at(ctx, doing, path, async (local) => listAttributes(this.#mount, local, doing));
   }
 
   async setAttribute(

@@ -49,6 +49,15 @@ export interface CephConnection {
   fsid(ctx: CallContext): Promise<string>;
   /** Runs a monitor command and returns its output. @throws CephError with the monitor's errno. */
   monCommand(ctx: CallContext, command: Readonly<Record<string, unknown>>): Promise<string>;
+  /**
+   * Shuts a client out of the cluster (`osd blocklist add`), for good: a year. OSDs refuse it as soon as they know, its watches and its
+   * sessions with an MDS end. Idempotent.
+   * @param address as the cluster sees it, e.g. `10.0.0.7:0/123`
+   * @throws CephError EACCES when the user's mon capabilities don't allow it.
+   */
+  fence(ctx: CallContext, address: string): Promise<void>;
+  /** Lets it in again; one that isn't shut out is fine. @throws CephError EACCES: `profile rbd` allows to fence only. */
+  liftFence(ctx: CallContext, address: string): Promise<void>;
   poolCapacities(ctx: CallContext): Promise<PoolCapacity[]>;
   /** Pools tagged with this application, e.g. `rbd` (`ceph osd pool application`). */
   poolsOfApplication(ctx: CallContext, application: string): Promise<string[]>;
@@ -120,6 +129,11 @@ export interface ImageCreation {
   };
 }
 
+export interface ExpectedMetadata {
+  readonly key: string;
+  readonly value: string;
+}
+
 /** What an image's header says, read in one round trip. */
 export interface ImageHeader {
   readonly id: string;
@@ -186,13 +200,13 @@ export interface RbdImages {
   list(ctx: CallContext, startAfter: string, max: number): Promise<Map<string, string>>;
   /**
    * Sets metadata on the image with this id, and removes the keys whose value is null, in one operation. With `expected`, nothing is
-   * written unless that key has that value ('' = it is not set). @returns false in that case.
+   * written unless each of those keys has that value ('' = it is not set). @returns false in that case.
    */
   setMetadata(
     ctx: CallContext,
     id: string,
     values: ReadonlyMap<string, string | null>,
-    expected?: { readonly key: string; readonly value: string },
+    ...expected: readonly ExpectedMetadata[]
   ): Promise<boolean>;
   removeMetadata(ctx: CallContext, id: string, key: string): Promise<void>;
   /**

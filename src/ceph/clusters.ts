@@ -54,6 +54,26 @@ export class Clusters {
     return this.#definitions.get(id);
   }
 
+  /** The cluster that a volume id names. @throws DriverError NOT_FOUND. */
+  ofVolume(volume: { readonly clusterId: string }): ClusterDefinition {
+    const found = this.#definitions.get(volume.clusterId);
+    if (found !== undefined) return found;
+    throw new DriverError(
+      'NOT_FOUND',
+      `the volume id names cluster "${volume.clusterId}", which this driver does not know (it knows ${this.#known()}): add it to the driver's configuration`,
+    );
+  }
+
+  /** The same where OK would make the orchestrator forget a volume that may well exist. @throws DriverError FAILED_PRECONDITION. */
+  forRemoval(volume: { readonly clusterId: string }, then: string): ClusterDefinition {
+    const found = this.#definitions.get(volume.clusterId);
+    if (found !== undefined) return found;
+    throw new DriverError(
+      'FAILED_PRECONDITION',
+      `the volume id names cluster "${volume.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be ${then}`,
+    );
+  }
+
   /** @param id a StorageClass's clusterID; '' = the only one there is. @throws DriverError INVALID_ARGUMENT. */
   require(id: string): ClusterDefinition {
     const all = this.all();
@@ -61,13 +81,19 @@ export class Clusters {
     if (id === '' && only !== undefined && all.length === 1) return only;
     const found = this.#definitions.get(id);
     if (found !== undefined) return found;
-    const known = all.map((cluster) => `"${cluster.id}"`).join(', ');
+    const known = this.#known();
     throw new DriverError(
       'INVALID_ARGUMENT',
       id === ''
         ? `parameter clusterID is missing and the driver knows several clusters: name one of ${known}`
         : `clusterID "${id}" is not a cluster of this driver: name one of ${known}, or add it to the driver's configuration`,
     );
+  }
+
+  #known(): string {
+    return this.all()
+      .map((cluster) => `"${cluster.id}"`)
+      .join(', ');
   }
 }
 

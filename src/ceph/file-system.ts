@@ -77,6 +77,8 @@ export interface CephFileSystem {
   setMode(ctx: CallContext, path: string, mode: number): Promise<void>;
   /** Those of the asked-for extended attributes that are set. @throws CephError ENOENT when the path is not there. */
   attributes(ctx: CallContext, path: string, names: readonly string[]): Promise<Map<string, string>>;
+  /** Of the extended attributes that are set; CephFS's own (`ceph.*`) are not among them. @throws CephError ENOENT. */
+  attributeNames(ctx: CallContext, path: string): Promise<string[]>;
   /**
    * A quota and another one of the same directory are not set at the same time: the MDS may let the second wait for seconds.
    * @param onlyIfAbsent @returns false when it is there already, with nothing changed.

@@ -1,4 +1,5 @@
 import type { CallContext } from '../platform/call-context.js';
+import { addToBlocklist, blocklistRefusals, removeFromBlocklist } from './blocklist.js';
 import { type CephCall, cephError, errno } from './ceph-error.js';
 import type {
   CephAccess,
@@ -78,6 +79,16 @@ export class RadosConnection implements CephConnection {
 
   async monCommand(ctx: CallContext, command: Readonly<Record<string, unknown>>): Promise<string> {
     return this.#command(ctx, this.describe(`run "${String(command.prefix)}"`), command);
+  }
+
+  async fence(ctx: CallContext, address: string): Promise<void> {
+    const call = { ...this.describe(`fence the client at ${address}`), meanings: blocklistRefusals };
+    await addToBlocklist(async (command) => this.#command(ctx, call, command), address);
+  }
+
+  async liftFence(ctx: CallContext, address: string): Promise<void> {
+    const call = { ...this.describe(`lift the fence of the client at ${address}`), meanings: blocklistRefusals };
+    await removeFromBlocklist(async (command) => this.#command(ctx, call, command), address);
   }
 
   async #command(ctx: CallContext, call: CephCall, command: Readonly<Record<string, unknown>>): Promise<string> {

@@ -1,5 +1,5 @@
 import { cephError, errno } from './ceph-error.js';
-import type { ImageHeader } from './client.js';
+import type { ExpectedMetadata, ImageHeader } from './client.js';
 import { Decoder, encodeMap, encodeString, encodeUint64 } from './native/encoding.js';
 import { type Pointer, type PointerOut, readBytes } from './native/library.js';
 import { librados } from './native/librados.js';
@@ -118,16 +118,16 @@ export async function writeMetadata(
   handle: PoolHandle,
   id: string,
   values: ReadonlyMap<string, string | null>,
-  expected: { readonly key: string; readonly value: string } | undefined,
+  expected: readonly ExpectedMetadata[],
 ): Promise<boolean> {
   const rados = librados();
   const op = rados.createWriteOp();
   try {
     // Without it, a write to an image that has just been removed would bring an empty header back.
     rados.writeOpAssertExists.sync(op);
-    if (expected !== undefined) {
-      const value = Buffer.from(expected.value, 'utf8');
-      rados.writeOpOmapCompare.sync(op, metadataPrefix + expected.key, compareEqual, value, value.length, null);
+    for (const { key, value: text } of expected) {
+      const value = Buffer.from(text, 'utf8');
+      rados.writeOpOmapCompare.sync(op, metadataPrefix + key, compareEqual, value, value.length, null);
     }
     const set = new Map<string, string>();
     for (const [key, value] of values) {

@@ -52,7 +52,7 @@ export class ImageCreator {
     await this.#createImage(doing, name, image);
     if (image.metadata === undefined) return true;
     const id = await readImageId(this.#handle, name);
-    return writeMetadata(this.#handle, id, metadataPairs(image.metadata), { key: image.metadata.key, value: '' });
+    return writeMetadata(this.#handle, id, metadataPairs(image.metadata), [{ key: image.metadata.key, value: '' }]);
   }
 
   async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {

@@ -1,6 +1,7 @@
 import type { CallContext } from '../platform/call-context.js';
 import { cephError, errno } from './ceph-error.js';
 import type {
+  ExpectedMetadata,
   ImageCreation,
   ImageHeader,
   ImageLayout,
@@ -110,7 +111,7 @@ export class RbdPoolImages implements RbdImages {
     ctx: CallContext,
     id: string,
     values: ReadonlyMap<string, string | null>,
-    expected?: { readonly key: string; readonly value: string },
+    ...expected: readonly ExpectedMetadata[]
   ): Promise<boolean> {
     return this.#value(ctx, `write metadata of image ${this.#spec(id)}`, async () =>
       writeMetadata(this.#handle, id, values, expected),

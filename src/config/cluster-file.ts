@@ -79,13 +79,28 @@ const clusterSchema = z
     'has both `keyFile` and `keyring`: choose one',
   );
 
-const fileSchema = z.strictObject({ clusters: z.array(clusterSchema).min(1, 'lists no cluster') });
+const nodeName = z.string().refine((name) => {
+  const bytes = Buffer.byteLength(name);
+  return bytes > 0 && bytes <= 256;
+}, 'is no node id: it has 1 to 256 bytes');
+
+const fileSchema = z.strictObject({
+  clusters: z.array(clusterSchema).min(1, 'lists no cluster'),
+  nodes: z.array(nodeName).optional(),
+});
+
+/** What a configuration file says. */
+export interface Configuration {
+  readonly clusters: readonly ClusterDefinition[];
+  /** The node ids that there are; undefined when the file doesn't say. */
+  readonly nodes: readonly string[] | undefined;
+}
 
 /**
- * Reads the clusters of a --config file (docs/configuration.md), keys included.
+ * Reads a --config file (docs/configuration.md), keys included.
  * @throws DriverError INVALID_ARGUMENT naming the file and the field.
  */
-export async function readClusterFile(path: string): Promise<ClusterDefinition[]> {
+export async function readClusterFile(path: string): Promise<Configuration> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw invalid(path, `can't be read (${errorText(error)})`);
   });
@@ -99,7 +114,8 @@ export async function readClusterFile(path: string): Promise<ClusterDefinition[]
   const ids = result.data.clusters.map((cluster) => cluster.id);
   const twice = ids.find((id, i) => ids.indexOf(id) !== i);
   if (twice !== undefined) throw invalid(path, `cluster id "${twice}" occurs twice`);
-  return Promise.all(result.data.clusters.map(async (cluster) => definition(path, cluster)));
+  const clusters = await Promise.all(result.data.clusters.map(async (cluster) => definition(path, cluster)));
+  return { clusters, nodes: result.data.nodes };
 }
 
 /** Without a file: the host's ceph.conf, as every Ceph program finds it (CEPH_CONF, else /etc/ceph/ceph.conf). */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { ClusterDefinition, Clusters } from '../ceph/clusters.js';
+import type { Clusters } from '../ceph/clusters.js';
 import type { Logger } from '../platform/logger.js';
-import { readClusterFile } from './cluster-file.js';
+import { type Configuration, readClusterFile } from './cluster-file.js';
 
 /** Kubernetes renews a mounted ConfigMap by swapping symbolic links: reading again is surer than watching inodes. */
 const pollMs = 2_000;
@@ -12,13 +12,14 @@ export interface ClusterWatch {
   stop(): void;
 }
 
-/** Keeps the clusters as the file and its key files say; a file that became invalid changes nothing and is reported once. */
-export function watchClusters(
-  path: string,
-  first: readonly ClusterDefinition[],
-  clusters: Clusters,
-  log: Logger,
-): ClusterWatch {
+/** What follows the file. */
+export interface Configured {
+  readonly clusters: Clusters;
+  nodes: readonly string[] | undefined;
+}
+
+/** Keeps clusters and nodes as the file and its key files say; a file that became invalid changes nothing and is reported once. */
+export function watchClusters(path: string, first: Configuration, configured: Configured, log: Logger): ClusterWatch {
   let current = fingerprint(first);
   let complaint = '';
   const reload = async () => {
@@ -27,8 +28,9 @@ export function watchClusters(
       complaint = '';
       if (fingerprint(next) === current) return;
       current = fingerprint(next);
-      clusters.replace(next);
-      log.info({ clusters: next.map((cluster) => cluster.id) }, 'the configuration has changed and is in use');
+      configured.clusters.replace(next.clusters);
+      configured.nodes = next.nodes;
+      log.info({ clusters: next.clusters.map((cluster) => cluster.id) }, 'the configuration has changed and is in use');
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       if (message !== complaint)
@@ -47,9 +49,9 @@ export function watchClusters(
 }
 
 /** Tells a changed key, too, without keeping it in a string of its own. */
-function fingerprint(definitions: readonly ClusterDefinition[]): string {
-  const hash = createHash('sha256');
-  for (const definition of definitions)
+function fingerprint({ clusters, nodes }: Configuration): string {
+  const hash = createHash('sha256').update(JSON.stringify(nodes ?? null));
+  for (const definition of clusters)
     hash.update(JSON.stringify(definition)).update(definition.credentials?.key.reveal() ?? '');
   return hash.digest('hex');
 }

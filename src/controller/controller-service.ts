@@ -1,7 +1,9 @@
 import type {
+  Attached,
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  FoundVolume,
   GrownVolume,
   CreateSnapshotInput,
   Snapshot,
@@ -23,10 +25,14 @@ import { deleteSnapshot, type SnapshotInput } from './delete-snapshot.js';
 import { deleteVolume } from './delete-volume.js';
 import { expandVolume } from './expand-volume.js';
 import { getCapacity } from './get-capacity.js';
+import { getVolume, type GetVolumeInput } from './get-volume.js';
 import { getSnapshot } from './get-snapshot.js';
 import { listSnapshots, type ListSnapshotsInput } from './list-snapshots.js';
 import { listVolumes } from './list-volumes.js';
 import { modifyVolume, type ModifyVolumeInput } from './modify-volume.js';
+import type { NodeDirectory } from './node-directory.js';
+import { publishVolume, type PublishVolumeInput } from './publish-volume.js';
+import { unpublishVolume, type UnpublishVolumeInput } from './unpublish-volume.js';
 import { validateVolumeCapabilities } from './validate-volume-capabilities.js';
 
 export interface DeleteVolumeInput {
@@ -66,6 +72,9 @@ export interface ListInput {
 export interface ControllerService {
   createVolume(ctx: CallContext, input: CreateVolumeInput): Promise<Volume>;
   deleteVolume(ctx: CallContext, input: DeleteVolumeInput): Promise<void>;
+  publishVolume(ctx: CallContext, input: PublishVolumeInput): Promise<Attached>;
+  unpublishVolume(ctx: CallContext, input: UnpublishVolumeInput): Promise<void>;
+  getVolume(ctx: CallContext, input: GetVolumeInput): Promise<FoundVolume>;
   expandVolume(ctx: CallContext, input: ExpandVolumeInput): Promise<GrownVolume>;
   modifyVolume(ctx: CallContext, input: ModifyVolumeInput): Promise<void>;
   /** The reason why the volume can't be used in all of these ways; undefined when it can. */
@@ -81,12 +90,16 @@ export interface ControllerService {
 export interface ControllerDependencies {
   readonly backends: ReadonlyMap<BackendKind, ControllerBackend>;
   readonly lock: KeyedLock;
+  readonly nodes: NodeDirectory;
 }
 
 export function controllerService(deps: ControllerDependencies): ControllerService {
   return {
     createVolume: async (ctx, input) => createVolume(ctx, deps, input),
     deleteVolume: async (ctx, input) => deleteVolume(ctx, deps, input),
+    publishVolume: async (ctx, input) => publishVolume(ctx, deps, input),
+    unpublishVolume: async (ctx, input) => unpublishVolume(ctx, deps, input),
+    getVolume: async (ctx, input) => getVolume(ctx, deps, input),
     expandVolume: async (ctx, input) => expandVolume(ctx, deps, input),
     modifyVolume: async (ctx, input) => modifyVolume(ctx, deps, input),
     validateVolumeCapabilities: async (ctx, input) => validateVolumeCapabilities(ctx, deps, input),

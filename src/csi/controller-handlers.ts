@@ -1,6 +1,5 @@
-import type { Volume } from '../backend/backend.js';
 import type { ControllerService } from '../controller/controller-service.js';
-import { formatVolumeId } from '../domain/volume-id.js';
+import { attachmentHandlers } from './attachment-handlers.js';
 import { csi } from './gen/csi.js';
 import { google as wrappers } from './gen/google/protobuf/wrappers.js';
 import type { CallContext } from '../platform/call-context.js';
@@ -15,13 +14,18 @@ import {
   readModifyVolume,
   readValidate,
 } from './validate/controller.js';
+import { volumeMessage } from './volume-message.js';
 
 const { Type } = csi.v1.ControllerServiceCapability.RPC;
 
 /** What the driver can do today; csi-sanity tests each of them. */
 const capabilities = [
   Type.CREATE_DELETE_VOLUME,
+  Type.PUBLISH_UNPUBLISH_VOLUME,
+  Type.PUBLISH_READONLY,
   Type.LIST_VOLUMES,
+  Type.LIST_VOLUMES_PUBLISHED_NODES,
+  Type.GET_VOLUME,
   Type.GET_CAPACITY,
   Type.EXPAND_VOLUME,
   Type.MODIFY_VOLUME,
@@ -36,6 +40,7 @@ const capabilities = [
 export function controllerHandlers(service: ControllerService): Record<string, RpcHandler> {
   return {
     ...snapshotHandlers(service),
+    ...attachmentHandlers(service),
 
     CreateVolume: async (ctx, request) =>
       new csi.v1.CreateVolumeResponse({
@@ -85,7 +90,13 @@ export function controllerHandlers(service: ControllerService): Record<string, R
     ListVolumes: async (ctx, request) => {
       const page = await service.listVolumes(ctx, readListVolumes(request as csi.v1.ListVolumesRequest));
       return new csi.v1.ListVolumesResponse({
-        entries: page.volumes.map((volume) => new csi.v1.ListVolumesResponse.Entry({ volume: volumeMessage(volume) })),
+        entries: page.volumes.map(
+          (volume) =>
+            new csi.v1.ListVolumesResponse.Entry({
+              volume: volumeMessage(volume),
+              status: new csi.v1.ListVolumesResponse.VolumeStatus({ published_node_ids: [...volume.nodes] }),
+            }),
+        ),
         next_token: page.next ?? '',
       });
     },
@@ -111,12 +122,4 @@ async function createVolume(
   const message = volumeMessage(await service.createVolume(ctx, readCreateVolume(request)));
   if (request.volume_content_source !== undefined) message.content_source = request.volume_content_source;
   return message;
-}
-
-function volumeMessage(volume: Volume): csi.v1.Volume {
-  return new csi.v1.Volume({
-    volume_id: formatVolumeId(volume.id),
-    capacity_bytes: volume.sizeBytes.toString(),
-    volume_context: new Map(Object.entries(volume.context)),
-  });
 }

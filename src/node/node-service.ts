@@ -1,5 +1,5 @@
 import type { MounterLike } from 'mount-utils-ts';
-import type { NodeBackend, StageInput, StringMap } from '../backend/backend.js';
+import type { NodeAttachment, NodeBackend, StageInput, StringMap } from '../backend/backend.js';
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import { DriverError } from '../domain/errors.js';
@@ -30,6 +30,7 @@ export interface PublishInput {
   readonly readOnly: boolean;
   /** For a staged volume that has died and is staged anew: as in StageInput. */
   readonly context: StringMap;
+  readonly attached: NodeAttachment;
   readonly credentials: Credentials | undefined;
 }
 

@@ -11,7 +11,7 @@ const probeTimeoutMs = 3_000;
 /** @throws DriverError as CSI's NodeStageVolume Errors say; a path that is a file changes nothing. */
 export async function stageVolume(ctx: CallContext, deps: NodeDependencies, input: StageInput): Promise<void> {
   const backend = backendOf(deps, input.id);
-  const fingerprint = JSON.stringify([input.stagingPath, input.capability, input.context]);
+  const fingerprint = JSON.stringify([input.stagingPath, input.capability, input.context, input.attached]);
   await deps.lock.run(formatVolumeId(input.id), 'NodeStageVolume', fingerprint, async () => {
     await refuseFile(input.stagingPath);
     await backend.stage(ctx, input);

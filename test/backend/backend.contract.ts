@@ -1,6 +1,7 @@
 import type { Test } from 'tap';
 import type { Site } from '../integration/site.js';
 import { Bench, type BackendUnderTest, type Checks } from './contract-bench.js';
+import { attachmentChecks } from './attachment.contract.js';
 import { cloneChecks } from './clone.contract.js';
 import { controllerChecks } from './controller.contract.js';
 import { growthChecks } from './growth.contract.js';
@@ -15,6 +16,7 @@ export type { BackendUnderTest } from './contract-bench.js';
 const groups: Readonly<Record<string, Checks>> = {
   controller: controllerChecks,
   node: nodeChecks,
+  attachment: attachmentChecks,
   growth: growthChecks,
   'mutable parameters': modifyChecks,
   snapshots: snapshotChecks,

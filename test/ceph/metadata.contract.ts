@@ -16,7 +16,7 @@ export async function metadataContract(t: Test, subject: ContractSubject): Promi
       context(),
       id,
       new Map(Object.entries(values)),
-      onlyIfAbsent === undefined ? undefined : { key: onlyIfAbsent, value: '' },
+      ...(onlyIfAbsent === undefined ? [] : [{ key: onlyIfAbsent, value: '' }]),
     );
 
   await t.test('what was set is read with the header, keys that are not set are left out', async (t) => {

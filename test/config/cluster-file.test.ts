@@ -18,7 +18,7 @@ const cephfs = { fsName: 'cephfs', groupPath: '/volumes/csi', kernelMountOptions
 const timeouts = { connectMs: 8_000, monMs: 8_000, osdMs: 30_000 };
 
 t.test('a cluster needs an id and a place; the rest has defaults', async (t) => {
-  t.strictSame(await readClusterFile(await file('clusters: [{ id: a, monitors: "10.0.0.1" }]')), [
+  t.strictSame((await readClusterFile(await file('clusters: [{ id: a, monitors: "10.0.0.1" }]'))).clusters, [
     {
       id: 'a',
       monitors: '10.0.0.1',
@@ -31,6 +31,14 @@ t.test('a cluster needs an id and a place; the rest has defaults', async (t) => 
       timeouts,
     },
   ]);
+});
+
+t.test('the file may list the nodes; without a list there is none', async (t) => {
+  const clusters = 'clusters: [{ id: a, monitors: "10.0.0.1" }]';
+  t.strictSame((await readClusterFile(await file(`${clusters}\nnodes: [a, b]`))).nodes, ['a', 'b']);
+  t.strictSame((await readClusterFile(await file(`${clusters}\nnodes: []`))).nodes, []);
+  t.equal((await readClusterFile(await file(clusters))).nodes, undefined);
+  await t.rejects(readClusterFile(await file(`${clusters}\nnodes: [a, ""]`)), { message: /nodes\.1: is no node id/ });
 });
 
 t.test('every field of the file arrives', async (t) => {
@@ -51,7 +59,7 @@ t.test('every field of the file arrives', async (t) => {
     timeouts: { connectSeconds: 1, monSeconds: 2, osdSeconds: 3 }
   - { id: b, cephConf: /b.conf, keyring: /b.keyring }
 `;
-  const [a, b] = await readClusterFile(await file(text));
+  const [a, b] = (await readClusterFile(await file(text))).clusters;
   if (a === undefined) throw new Error('there is no first cluster');
   const { credentials, ...rest } = a;
   t.strictSame(rest, {

@@ -87,7 +87,10 @@ t.test('docs/configuration.md has every field of the configuration file: its exa
   cluster.keyFile = join(directory, 'key');
   const path = join(directory, 'config.yaml');
   await writeFile(path, JSON.stringify(whole));
-  t.match(await readClusterFile(path), [{ id: 'default', user: 'kube', rbdNamespace: 'team-a' }]);
+  t.match(await readClusterFile(path), {
+    clusters: [{ id: 'default', user: 'kube', rbdNamespace: 'team-a' }],
+    nodes: ['node-1', 'node-2'],
+  });
   await writeFile(path, JSON.stringify({ clusters: [{ nothing: true }] }));
   await t.rejects(readClusterFile(path), { message: /nothing/ });
 });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { Clusters } from '../../src/ceph/clusters.js';
 import { readClusterFile } from '../../src/config/cluster-file.js';
-import { watchClusters } from '../../src/config/watch-clusters.js';
+import { type Configured, watchClusters } from '../../src/config/watch-clusters.js';
 import { makeCephxKey } from '../domain/make-cephx-key.js';
 import { testContext } from '../platform/test-context.js';
 
@@ -14,13 +14,14 @@ async function watched(t: Test, text: (keyFile: string) => string) {
   const keyFile = join(directory, 'key');
   await writeFile(path, text(keyFile));
   const first = await readClusterFile(path);
-  const clusters = new Clusters(first);
+  const clusters = new Clusters(first.clusters);
+  const configured: Configured = { clusters, nodes: first.nodes };
   const { log, lines } = testContext();
-  const watch = watchClusters(path, first, clusters, log);
+  const watch = watchClusters(path, first, configured, log);
   t.teardown(() => {
     watch.stop();
   });
-  return { path, keyFile, clusters, lines, watch, directory };
+  return { path, keyFile, clusters, configured, lines, watch, directory };
 }
 
 const oneCluster = () => 'clusters: [{ id: a, monitors: "10.0.0.1" }]';
@@ -36,6 +37,17 @@ t.test('a changed file is used, and said once', async (t) => {
   t.equal(clusters.find('b')?.monitors, '10.1.0.1');
   t.equal(lines.length, 1);
   t.match(lines[0], { level: 30, clusters: ['a', 'b'] });
+});
+
+t.test('a changed list of nodes is used, and one that goes is gone', async (t) => {
+  const { path, configured, watch } = await watched(t, oneCluster);
+  t.equal(configured.nodes, undefined);
+  await writeFile(path, `${oneCluster()}\nnodes: [a, b]`);
+  await watch.reload();
+  t.strictSame(configured.nodes, ['a', 'b']);
+  await writeFile(path, oneCluster());
+  await watch.reload();
+  t.equal(configured.nodes, undefined);
 });
 
 t.test('a cluster that is no longer in the file is no longer known', async (t) => {

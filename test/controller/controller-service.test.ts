@@ -27,7 +27,11 @@ const create = (name: string, change: Partial<CreateVolumeInput> = {}): CreateVo
 
 function serviceOf(...backends: FakeController[]) {
   const byKind = new Map(backends.map((backend) => [backend.kind, backend] as [BackendKind, FakeController]));
-  return controllerService({ backends: byKind, lock: new KeyedLock() });
+  return controllerService({
+    backends: byKind,
+    lock: new KeyedLock(),
+    nodes: { has: async () => Promise.resolve(true) },
+  });
 }
 
 /** Holds the backend's work until the returned function is called. */

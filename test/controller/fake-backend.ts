@@ -1,4 +1,5 @@
-import type { ControllerBackend, Snapshot, Volume } from '../../src/backend/backend.js';
+import { type AttachmentRecord, noAttachments, withNode, withoutNode } from '../../src/backend/attachment-record.js';
+import type { ControllerBackend, FoundVolume, Snapshot } from '../../src/backend/backend.js';
 import { snapshotNameFor } from '../../src/backend/object-name.js';
 import type { BackendKind } from '../../src/domain/backend-kind.js';
 import { DriverError } from '../../src/domain/errors.js';
@@ -44,7 +45,8 @@ function fakeSnapshots(): ControllerBackend['snapshots'] {
 /** A backend in memory. `beforeWork` lets a test hold the work of create and delete. */
 export class FakeController implements ControllerBackend {
   readonly kind: BackendKind;
-  readonly volumes = new Map<string, Volume>();
+  readonly volumes = new Map<string, FoundVolume>();
+  #record: AttachmentRecord = noAttachments;
   readonly calls: string[] = [];
   readonly snapshots = fakeSnapshots();
   beforeWork: () => Promise<void> = async () => Promise.resolve();
@@ -60,7 +62,7 @@ export class FakeController implements ControllerBackend {
       create: async () => {
         this.calls.push(`create ${input.name}`);
         await this.beforeWork();
-        const volume = { id, sizeBytes: input.capacity?.requiredBytes ?? 1n, context: { mounter: 'krbd' } };
+        const volume = { id, sizeBytes: input.capacity?.requiredBytes ?? 1n, context: { mounter: 'krbd' }, nodes: [] };
         this.volumes.set(formatVolumeId(id), volume);
         return volume;
       },
@@ -75,6 +77,20 @@ export class FakeController implements ControllerBackend {
 
   findVolume: ControllerBackend['findVolume'] = async (_ctx, id) =>
     Promise.resolve(this.volumes.get(formatVolumeId(id)));
+
+  /** As a backend with one volume would. */
+  attach: ControllerBackend['attach'] = async (_ctx, id, { node, capability, readOnly }) => {
+    this.calls.push(`attach ${imageOf(id)} to ${node}`);
+    await this.beforeWork();
+    this.#record = withNode(this.#record, id, node, { capability, readOnly });
+    return { fencedClients: [] };
+  };
+
+  detach: ControllerBackend['detach'] = async (_ctx, id, node) => {
+    this.calls.push(`detach ${imageOf(id)} from ${node ?? 'all'}`);
+    await this.beforeWork();
+    this.#record = node === undefined ? noAttachments : withoutNode(this.#record, node);
+  };
 
   expandVolume: ControllerBackend['expandVolume'] = async (_ctx, id, range) => {
     this.calls.push(`expand ${imageOf(id)}`);
@@ -112,7 +128,12 @@ export class FakeController implements ControllerBackend {
 
   add(...images: string[]): this {
     for (const image of images)
-      this.volumes.set(formatVolumeId(idOf(image)), { id: idOf(image), sizeBytes: 1n, context: { mounter: 'krbd' } });
+      this.volumes.set(formatVolumeId(idOf(image)), {
+        id: idOf(image),
+        sizeBytes: 1n,
+        context: { mounter: 'krbd' },
+        nodes: [],
+      });
     return this;
   }
 }

@@ -10,7 +10,11 @@ const ctx = testContext();
 const rbd = new FakeController('rbd').add('r1', 'r2', 'r3');
 const cephfs = new FakeController('cephfs').add('x1', 'x2');
 const backends = new Map([rbd, cephfs].map((backend) => [backend.kind, backend] as [BackendKind, FakeController]));
-const service = controllerService({ backends, lock: new KeyedLock() });
+const service = controllerService({
+  backends,
+  lock: new KeyedLock(),
+  nodes: { has: async () => Promise.resolve(true) },
+});
 
 const list = async (maxEntries: number, startingToken = '') => {
   const { volumes, next } = await service.listVolumes(ctx, { maxEntries, startingToken });

@@ -4,8 +4,10 @@ import { status } from '@grpc/grpc-js';
 import { csi } from '../../src/csi/gen/csi.js';
 import { call, type Driver } from '../harness/driver.js';
 import {
+  attachRequest,
   createRequest,
   deleteRequest,
+  detachRequest,
   publishRequest,
   stageRequest,
   unpublishRequest,
@@ -16,11 +18,13 @@ import type { VolumeKind } from '../ground/ground.js';
 import { Offspring, type OffspringOperation, volumeBytes } from './offspring.js';
 import type { Random } from '../ground/random.js';
 
-export type State = 'absent' | 'created' | 'staged' | 'published';
+export type State = 'absent' | 'created' | 'attached' | 'staged' | 'published';
 export type Operation =
   | OffspringOperation
   | 'CreateVolume'
   | 'DeleteVolume'
+  | 'ControllerPublishVolume'
+  | 'ControllerUnpublishVolume'
   | 'NodeStageVolume'
   | 'NodeUnstageVolume'
   | 'NodePublishVolume'
@@ -32,12 +36,16 @@ type OwnOperation = Exclude<Operation, OffspringOperation>;
 const next: Readonly<Record<State, readonly (readonly [OwnOperation, State])[]>> = {
   absent: [['CreateVolume', 'created']],
   created: [
-    ['NodeStageVolume', 'staged'],
+    ['ControllerPublishVolume', 'attached'],
     ['DeleteVolume', 'absent'],
+  ],
+  attached: [
+    ['NodeStageVolume', 'staged'],
+    ['ControllerUnpublishVolume', 'created'],
   ],
   staged: [
     ['NodePublishVolume', 'published'],
-    ['NodeUnstageVolume', 'created'],
+    ['NodeUnstageVolume', 'attached'],
   ],
   published: [['NodeUnpublishVolume', 'staged']],
 };
@@ -45,9 +53,13 @@ const next: Readonly<Record<State, readonly (readonly [OwnOperation, State])[]>>
 /** The way back to nothing. */
 const backwards: Readonly<Record<Exclude<State, 'absent'>, readonly [Operation, State]>> = {
   published: ['NodeUnpublishVolume', 'staged'],
-  staged: ['NodeUnstageVolume', 'created'],
+  staged: ['NodeUnstageVolume', 'attached'],
+  attached: ['ControllerUnpublishVolume', 'created'],
   created: ['DeleteVolume', 'absent'],
 };
+
+/** The driver's own. */
+const node = 'test-node';
 
 const withinMs = 60_000;
 
@@ -168,6 +180,19 @@ export class VolumeLife {
       }
       case 'DeleteVolume':
         await call((done) => driver.controller.DeleteVolume(deleteRequest(this.#id), done));
+        return;
+      case 'ControllerPublishVolume': {
+        const request = attachRequest(this.#id, node, { capability });
+        const reply = await call<csi.v1.ControllerPublishVolumeResponse>((done) =>
+          driver.controller.ControllerPublishVolume(request, done),
+        );
+        // It was always unstaged before: nobody has had to be shut out.
+        if (reply.publish_context.size > 0)
+          throw new Error(`the publish_context of ${this.name} is ${JSON.stringify([...reply.publish_context])}`);
+        return;
+      }
+      case 'ControllerUnpublishVolume':
+        await call((done) => driver.controller.ControllerUnpublishVolume(detachRequest(this.#id, node), done));
         return;
       case 'NodeStageVolume':
         await call((done) => driver.node.NodeStageVolume(stageRequest(this.#id, this.#staging, { capability }), done));

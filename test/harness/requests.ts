@@ -70,6 +70,40 @@ export interface NodeOptions {
   readonly context?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly readOnly?: boolean;
+  /** What ControllerPublishVolume has answered. */
+  readonly publishContext?: Readonly<Record<string, string>>;
+}
+
+export interface AttachOptions {
+  readonly capability?: csi.v1.VolumeCapability;
+  readonly readOnly?: boolean;
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+export function attachRequest(
+  volumeId: string,
+  nodeId: string,
+  options: AttachOptions = {},
+): csi.v1.ControllerPublishVolumeRequest {
+  return new csi.v1.ControllerPublishVolumeRequest({
+    volume_id: volumeId,
+    node_id: nodeId,
+    volume_capability: options.capability ?? mountCapability(),
+    readonly: options.readOnly ?? false,
+    secrets: new Map(Object.entries(options.secrets ?? {})),
+  });
+}
+
+export function detachRequest(
+  volumeId: string,
+  nodeId: string,
+  secrets: Readonly<Record<string, string>> = {},
+): csi.v1.ControllerUnpublishVolumeRequest {
+  return new csi.v1.ControllerUnpublishVolumeRequest({
+    volume_id: volumeId,
+    node_id: nodeId,
+    secrets: new Map(Object.entries(secrets)),
+  });
 }
 
 export function stageRequest(
@@ -82,6 +116,7 @@ export function stageRequest(
     staging_target_path: stagingPath,
     volume_capability: options.capability ?? mountCapability(),
     volume_context: new Map(Object.entries(options.context ?? {})),
+    publish_context: new Map(Object.entries(options.publishContext ?? {})),
     secrets: new Map(Object.entries(options.secrets ?? {})),
   });
 }
@@ -103,6 +138,7 @@ export function publishRequest(
     volume_capability: options.capability ?? mountCapability(),
     readonly: options.readOnly ?? false,
     volume_context: new Map(Object.entries(options.context ?? {})),
+    publish_context: new Map(Object.entries(options.publishContext ?? {})),
     secrets: new Map(Object.entries(options.secrets ?? {})),
   });
 }

@@ -13,7 +13,7 @@ t.setTimeout(240_000);
 const site = await Site.open(t, {
   args: ['--backends', 'cephfs'],
   configFor: (cluster) =>
-    `clusters:\n  - id: default\n    cephConf: ${cluster.confPath}\n    cephfs:\n      group: contract\n`,
+    `nodes: [node-a, node-b]\nclusters:\n  - id: default\n    cephConf: ${cluster.confPath}\n    cephfs:\n      group: contract\n`,
 });
 
 // Another data pool for a volume's new files.
@@ -63,8 +63,6 @@ await backendContract(t, site, {
     impossible: blockCapability('SINGLE_NODE_WRITER'),
   },
   skips: {
-    'a volume that is staged is not deleted, and goes on working':
-      'CephFS has no watchers to ask for: what holds a volume is told by its attachment, not by its directory',
     'a block volume that is staged for writing is not published read-only': notForDirectories,
   },
 });

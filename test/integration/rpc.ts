@@ -2,9 +2,12 @@ import { type CallOptions, Metadata, type ServiceError, status } from '@grpc/grp
 import { csi } from '../../src/csi/gen/csi.js';
 import { call, type Driver } from '../harness/driver.js';
 import {
+  type AttachOptions,
+  attachRequest,
   type CreateOptions,
   createRequest,
   deleteRequest,
+  detachRequest,
   type NodeOptions,
   publishRequest,
   stageRequest,
@@ -26,6 +29,13 @@ export interface Snapshot {
   readonly bytes: bigint;
   readonly createdMs: number;
   readonly ready: boolean;
+}
+
+/** A volume as ListVolumes and ControllerGetVolume show it. */
+export interface ListedVolume {
+  readonly id: string;
+  readonly bytes: bigint;
+  readonly nodes: readonly string[];
 }
 
 export interface Page {
@@ -174,6 +184,40 @@ export class Rpc {
     return { ids: reply.entries.map((entry) => entry.volume?.volume_id ?? ''), next: reply.next_token };
   }
 
+  /** Everything that ListVolumes says, in one page. */
+  async listed(): Promise<ListedVolume[]> {
+    const request = new csi.v1.ListVolumesRequest();
+    const reply = await this.#ask<csi.v1.ListVolumesResponse>((driver, meta, opts, done) =>
+      driver.controller.ListVolumes(request, meta, opts, done),
+    );
+    return reply.entries.map(listedVolume);
+  }
+
+  async getVolume(volumeId: string): Promise<ListedVolume> {
+    const request = new csi.v1.ControllerGetVolumeRequest({ volume_id: volumeId });
+    const reply = await this.#ask<csi.v1.ControllerGetVolumeResponse>((driver, meta, opts, done) =>
+      driver.controller.ControllerGetVolume(request, meta, opts, done),
+    );
+    return listedVolume(reply);
+  }
+
+  /** ControllerPublishVolume. @returns its publish_context. */
+  async attach(volumeId: string, nodeId: string, options: AttachOptions = {}): Promise<Record<string, string>> {
+    const request = attachRequest(volumeId, nodeId, options);
+    const reply = await this.#ask<csi.v1.ControllerPublishVolumeResponse>((driver, meta, opts, done) =>
+      driver.controller.ControllerPublishVolume(request, meta, opts, done),
+    );
+    return Object.fromEntries(reply.publish_context);
+  }
+
+  /** ControllerUnpublishVolume. @param nodeId '' = all of them */
+  async detach(volumeId: string, nodeId: string, secrets: Readonly<Record<string, string>> = {}): Promise<void> {
+    const request = detachRequest(volumeId, nodeId, secrets);
+    await this.#ask((driver, meta, opts, done) =>
+      driver.controller.ControllerUnpublishVolume(request, meta, opts, done),
+    );
+  }
+
   async capacity(parameters: Readonly<Record<string, string>> = {}): Promise<bigint> {
     const request = new csi.v1.GetCapacityRequest({ parameters: new Map(Object.entries(parameters)) });
     const reply = await this.#ask<csi.v1.GetCapacityResponse>((driver, meta, opts, done) =>
@@ -236,6 +280,15 @@ export class Rpc {
     const options = { deadline: Date.now() + this.#deadlineMs };
     return call<T>((done) => start(this.#driver(), new Metadata(), options, done));
   }
+}
+
+function listedVolume(entry: csi.v1.ListVolumesResponse.Entry | csi.v1.ControllerGetVolumeResponse): ListedVolume {
+  const { volume, status } = entry;
+  return {
+    id: volume?.volume_id ?? '',
+    bytes: BigInt(volume?.capacity_bytes ?? '0'),
+    nodes: status?.published_node_ids ?? [],
+  };
 }
 
 function snapshotOf(snapshot: csi.v1.Snapshot | undefined): Snapshot {

@@ -109,6 +109,7 @@ export class VolumeLife {
     for (const [path] of targets) await this.rpc.unpublish(volumeId, path);
     const stagings = [...this.#staged].filter(([, id]) => id === volumeId);
     for (const [path] of stagings) await this.rpc.unstage(volumeId, path);
+    await this.rpc.detach(volumeId, '').catch(() => undefined);
     // One whose daemon was killed stays in use until Ceph forgets the client; its pool is deleted.
     if (this.#volumes.has(volumeId)) await this.rpc.delete(volumeId).catch(() => undefined);
   }

@@ -26,7 +26,8 @@ async function staged(t: Test, change: Partial<StagedVolume> = {}) {
   const publish = async (name: string, input: Partial<PublishInput> & { mode?: AccessMode } = {}) => {
     const { mode = 'SINGLE_NODE_MULTI_WRITER', ...rest } = input;
     const capability: VolumeCapability = { mode, access: access === 'mount' ? mountAccess : { type: 'block' } };
-    const request = { context: {}, credentials: undefined, readOnly: false };
+    const attached = { readOnly: false, fencedClients: [] };
+    const request = { context: {}, attached, credentials: undefined, readOnly: false };
     const base = { id, stagingPath, targetPath: target(name), capability, ...request };
     await service.publishVolume(testContext(), { ...base, ...rest });
     return (await mounter.list()).find(({ mountPoint }) => mountPoint === target(name));
@@ -71,6 +72,25 @@ t.test('when it can not be staged anew, the answer says why and what to do', asy
   });
   t.notOk(await mounter.isMountPoint(target('a')));
 });
+
+t.test(
+  'a node that was told of fenced clients asks the backend first, and publishes what works all the same',
+  async (t) => {
+    const { publish, backend, target, mounter } = await staged(t);
+    const attached = { readOnly: false, fencedClients: ['10.0.0.1:0/1'] };
+    await publish('a', { attached });
+    t.equal(backend.calls.length, 1);
+    backend.stage = async () => Promise.reject(new DriverError('UNAUTHENTICATED', 'no key'));
+    await publish('b', { attached });
+    t.ok(await mounter.isMountPoint(target('b')));
+    backend.stage = async () => {
+      backend.stagedAt.clear();
+      return Promise.reject(new DriverError('FAILED_PRECONDITION', 'attached to node "b"'));
+    };
+    await t.rejects(publish('c', { attached }), { code: 'FAILED_PRECONDITION', message: /attached to node "b"/ });
+    t.notOk(await mounter.isMountPoint(target('c')));
+  },
+);
 
 t.test('a block volume is bound to a file', async (t) => {
   const { publish, target } = await staged(t, { access: 'block' });

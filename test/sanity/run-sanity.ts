@@ -78,7 +78,8 @@ async function startDrivers(
   cluster: TestCluster,
   cell: Cell,
 ): Promise<{ controller: Driver; node: Driver }> {
-  const config = clusterYaml(cluster);
+  // A controller on its own knows the nodes by its configuration; csi-sanity asks for one that isn't there, too.
+  const config = `nodes: [test-node]\n${clusterYaml(cluster)}`;
   if (!cell.split) {
     const driver = await startDriver({ directory: join(directory, 'all'), config });
     return { controller: driver, node: driver };
@@ -105,7 +106,11 @@ async function advertised({
   const plugin = await call<csi.v1.GetPluginCapabilitiesResponse>((done) =>
     controller.identity.GetPluginCapabilities(new csi.v1.GetPluginCapabilitiesRequest(), done),
   );
+  const info = await call<csi.v1.NodeGetInfoResponse>((done) =>
+    node.node.NodeGetInfo(new csi.v1.NodeGetInfoRequest(), done),
+  );
   return new Set([
+    ...(BigInt(info.max_volumes_per_node) > 0n ? ['max_volumes_per_node'] : []),
     ...controllers.capabilities.map((one) => csi.v1.ControllerServiceCapability.RPC.Type[one.rpc?.type ?? 0]),
     ...nodes.capabilities.map((one) => `node ${csi.v1.NodeServiceCapability.RPC.Type[one.rpc?.type ?? 0]}`),
     ...plugin.capabilities.map((one) => csi.v1.PluginCapability.Service.Type[one.service?.type ?? 0]),

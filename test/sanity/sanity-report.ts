@@ -48,6 +48,7 @@ const capabilityOfSkip: Readonly<Record<string, string>> = {
   'ControllerPublishVolume not supported': 'PUBLISH_UNPUBLISH_VOLUME',
   'Controller Publish, UnpublishVolume not supported': 'PUBLISH_UNPUBLISH_VOLUME',
   'ControllerUnpublishVolume not supported': 'PUBLISH_UNPUBLISH_VOLUME',
+  'testnodevolumeattachlimit not enabled': 'max_volumes_per_node',
 };
 
 /** @param advertised the driver's capabilities, by the names above. */

@@ -1,4 +1,4 @@
-import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
+import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import type { VolumeCapability } from '../../domain/capability.js';
@@ -9,33 +9,34 @@ import type { BackgroundCount, BackgroundKind } from '../../platform/background-
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
+import { attach, detach } from '../attachments.js';
 import type {
+  Attached,
+  AttachInput,
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  FoundVolume,
   GrownVolume,
   StringMap,
-  Volume,
   VolumePage,
   VolumePlan,
 } from '../backend.js';
 import { BackgroundQueue } from '../background-queue.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
 import { availableBytes } from './capacity.js';
 import { CephfsSnapshotBackend } from './cephfs-snapshot-backend.js';
 import { CopyJobs } from './copy-jobs.js';
 import { abandonCopy } from './create-copy.js';
-import { sizeOf } from './create-request.js';
 import { planVolume } from './create-volume.js';
 import { growQuota } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
+import { directoryAttachments, refuseInUse } from './directory-attachments.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
 import { FileSystems } from './file-systems.js';
 import { listVolumes } from './list-volumes.js';
 import { modifyDirectory } from './modify-volume.js';
 import { parseMutableParameters } from './mutable-parameters.js';
-import { nodeContext } from './parameters.js';
+import { readVolume } from './read-volume.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
 
 export interface CephfsControllerDependencies {
@@ -94,18 +95,11 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   }
 
   async deleteVolume(ctx: CallContext, id: CephfsVolumeId, credentials: Credentials | undefined): Promise<void> {
-    const cluster = this.#fileSystems.clusters.find(id.clusterId);
-    if (cluster === undefined) {
-      // OK would make the orchestrator forget a volume that may well exist.
-      throw new DriverError(
-        'FAILED_PRECONDITION',
-        `the volume id names cluster "${id.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be deleted`,
-      );
-    }
-    const { groupPath } = cluster.cephfs;
+    const { groupPath } = this.#fileSystems.clusters.forRemoval(id, 'deleted').cephfs;
     refuseUndeletable(id, groupPath);
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+      await refuseInUse(ctx, fs, id);
       const home = await this.#purger.beside(async () => hideDirectory(ctx, fs, id, groupPath));
       const abandoned = home ?? (await abandonCopy(ctx, { fs, jobs: this.#copies, groupPath }, id));
       if (abandoned === undefined) this.#purger.meet(this.#groupOf(id), credentials);
@@ -117,21 +111,28 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     }
   }
 
+  async attach(ctx: CallContext, id: CephfsVolumeId, input: AttachInput): Promise<Attached> {
+    return attach(ctx, directoryAttachments(this.#fileSystems), id, input);
+  }
+
+  async detach(
+    ctx: CallContext,
+    id: CephfsVolumeId,
+    node: string | undefined,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    this.#fileSystems.clusters.forRemoval(id, 'detached');
+    await detach(ctx, directoryAttachments(this.#fileSystems), id, node, credentials);
+  }
+
   async findVolume(
     ctx: CallContext,
     id: CephfsVolumeId,
     credentials: Credentials | undefined,
-  ): Promise<Volume | undefined> {
+  ): Promise<FoundVolume | undefined> {
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
-      const found = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
-      if (found === undefined) return undefined;
-      const text = found.get(recordAttribute);
-      return {
-        id,
-        sizeBytes: sizeOf(found.get(maxBytesAttribute)) ?? 0n,
-        context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-      };
+      return (await readVolume(ctx, fs, id))?.volume;
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;

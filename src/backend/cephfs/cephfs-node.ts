@@ -6,15 +6,25 @@ import type { CallContext } from '../../platform/call-context.js';
 import { withDeadline } from '../../platform/deadline.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import type { InodeUsage, NodeBackend, StagedVolume, StageInput } from '../backend.js';
+import { FileSystems } from './file-systems.js';
 import { isServedToOthers, mountDirectory, type MountDirectoryDependencies } from './mount-directory.js';
+import {
+  forgetClient,
+  isFencedAt,
+  type MountedClientsDependencies,
+  nameClient,
+  refuseUnattached,
+} from './mounted-clients.js';
 import type { CephfsMounter, MounterName } from './mounter.js';
 import { checkMountOptions, parseNodeParameters } from './node-parameters.js';
+import { isInSnapshot } from './volume-paths.js';
 
 const probeTimeoutMs = 3_000;
 const umountTimeoutMs = 10_000;
 const attributeTimeoutMs = 5_000;
+const pastMountTimeoutMs = 5_000;
 
-export type CephfsNodeDependencies = MountDirectoryDependencies;
+export type CephfsNodeDependencies = MountDirectoryDependencies & MountedClientsDependencies;
 
 interface Found {
   readonly entry: MountInfo;
@@ -42,10 +52,11 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     const parameters = parseNodeParameters(input.context);
     checkMountOptions('volume_capability.mount.mount_flags', access.mountFlags);
     const flags = access.mountFlags.filter((flag) => flag !== 'ro' && flag !== 'rw');
-    const readOnly = isReaderOnly(mode) || access.mountFlags.includes('ro');
+    const readOnly = isReaderOnly(mode) || access.mountFlags.includes('ro') || input.attached.readOnly;
     if (await this.#alreadyStaged(ctx, input, readOnly, parameters.mounter)) return;
     try {
       await mountDirectory(ctx, this.#deps, { id, target: stagingPath, readOnly, parameters, flags, credentials });
+      await this.#settle(ctx, id, stagingPath, readOnly);
     } catch (error) {
       throw asDriverError(error);
     }
@@ -64,11 +75,13 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
         `volume ${formatVolumeId(id)} is still published at ${elsewhere.mountPoint}: unpublish it there, then unstage it`,
       );
     }
+    const wasDead = here.length > 0 && !(await this.#forgetClient(ctx, id, stagingPath));
     try {
       await this.#unmount(id, stagingPath);
     } catch (error) {
       throw asDriverError(error);
     }
+    if (wasDead) await this.#forgetClientPastMount(ctx, id, stagingPath);
     // Also for a request that is repeated: what it has not waited for the first time may still be writing.
     for (const mounter of this.#deps.mounters) await mounter.release(ctx, id);
   }
@@ -88,7 +101,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   /** statfs(2) counts the whole file system; the directory's own attributes count the volume (Ceph: "ceph.dir.rentries"). */
   async inodes(_ctx: CallContext, _id: CephfsVolumeId, volumePath: string): Promise<InodeUsage | undefined> {
     const read = async (name: string): Promise<bigint | undefined> => {
-      const attribute = this.#deps.readAttribute(volumePath, name);
+      const attribute = this.#deps.attributes.read(volumePath, name);
       const text = await withDeadline(attribute, attributeTimeoutMs, `reading ${name} of ${volumePath}`);
       return text !== undefined && /^[0-9]+$/.test(text) ? BigInt(text) : undefined;
     };
@@ -116,8 +129,17 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
       await this.#unmount(id, stagingPath);
       return false;
     }
+    if (await isFencedAt(this.#deps, stagingPath, input.attached.fencedClients)) {
+      ctx.log.warn({ stagingPath, mounter: found.by.kind }, "the staged mount's client was fenced: staging anew");
+      await this.#unmount(id, stagingPath);
+      return false;
+    }
     const asked = wanted === 'auto' ? found.by.kind : wanted;
-    if (isReadOnly(found.entry) === readOnly && found.by.kind === asked) return true;
+    if (isReadOnly(found.entry) === readOnly && found.by.kind === asked) {
+      // The stage may have been cut off before it had written down its client.
+      if (!readOnly && !isInSnapshot(id.path)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      return true;
+    }
     throw new DriverError(
       'ALREADY_EXISTS',
       `volume ${formatVolumeId(id)} is staged at ${stagingPath} ${describe(isReadOnly(found.entry), found.by.kind)}, not ${describe(readOnly, asked)}: unstage it first`,
@@ -131,6 +153,50 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
       'FAILED_PRECONDITION',
       `staging_target_path ${stagingPath} has ${foreign.source} (${foreign.fsType}) mounted, which is not this volume: unmount it, or use another path`,
     );
+  }
+
+  /** What comes after the mount: may it stay, and whose is it? */
+  async #settle(ctx: CallContext, id: CephfsVolumeId, stagingPath: string, readOnly: boolean): Promise<void> {
+    const found = await this.#atPath(id, stagingPath);
+    if (found === undefined) return;
+    try {
+      await refuseUnattached(this.#deps, id, stagingPath);
+      // A client that can't write needs no fence.
+      if (!readOnly && !isInSnapshot(id.path)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+    } catch (error) {
+      await this.#unmount(id, stagingPath);
+      await found.by.release(ctx, id);
+      throw error;
+    }
+  }
+
+  /** @returns false when the mount is dead, or hangs. */
+  async #forgetClient(ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<boolean> {
+    if ((await probePath(stagingPath, probeTimeoutMs)) !== 'present') return false;
+    try {
+      await forgetClient(this.#deps, id, stagingPath);
+      return true;
+    } catch (error) {
+      ctx.log.info({ err: error, stagingPath }, "the mount gives no answer when its client's address is to be removed");
+      return false;
+    }
+  }
+
+  /** With the cluster's own credentials, if they allow it: the request has none. What stays is fenced in vain, which does no harm. */
+  async #forgetClientPastMount(ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<void> {
+    try {
+      const past = async () => {
+        const { fs } = await new FileSystems(this.#deps.clusters, this.#deps.ceph).open(ctx, id, undefined);
+        await forgetClient(this.#deps, id, stagingPath, {
+          read: async (name) => (await fs.attributes(ctx, id.path, [name])).get(name),
+          write: async (name, value) => fs.setAttribute(ctx, id.path, name, value),
+          remove: async (name) => fs.removeAttribute(ctx, id.path, name),
+        });
+      };
+      await withDeadline(past(), pastMountTimeoutMs, `removing the dead client of ${formatVolumeId(id)}`);
+    } catch (error) {
+      ctx.log.info({ err: error }, 'the address of a dead client stays on the volume');
+    }
   }
 
   /** A mount that hangs is alive: its MDS may be failing over, and pods go on when it is back. @throws DriverError UNAVAILABLE. */

@@ -1,6 +1,5 @@
 import type { CephClient, CephConnection, CephFileSystem } from '../../ceph/client.js';
 import { accessTo, type ClusterDefinition, type Clusters } from '../../ceph/clusters.js';
-import { DriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
@@ -33,14 +32,7 @@ export class FileSystems {
     id: Pick<CephfsVolumeId, 'clusterId' | 'fsName' | 'path'>,
     credentials: Credentials | undefined,
   ): Promise<OpenedFileSystem> {
-    const cluster = this.#clusters.find(id.clusterId);
-    if (cluster === undefined) {
-      const known = this.#clusters.all().map((one) => `"${one.id}"`);
-      throw new DriverError(
-        'NOT_FOUND',
-        `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
-      );
-    }
+    const cluster = this.#clusters.ofVolume(id);
     const connection = await this.#client.connect(ctx, accessTo(cluster, credentials));
     const roots = mountRoots(cluster.cephfs.groupPath, id.path);
     return { cluster, connection, fs: await connection.fileSystem(ctx, id.fsName, roots) };

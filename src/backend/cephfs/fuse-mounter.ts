@@ -5,6 +5,7 @@ import { DriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { DaemonHost } from '../../platform/daemons.js';
+import { FuseSockets } from './fuse-sockets.js';
 import type { CephfsMounter, MountRequest } from './mounter.js';
 
 const program = 'ceph-fuse';
@@ -23,6 +24,8 @@ export interface FuseMounterDependencies {
   readonly exec: Exec;
   readonly mounter: MounterLike;
   readonly daemons: DaemonHost;
+  /** For the daemons' admin sockets; the same over restarts. */
+  readonly socketDir: string;
   readonly fuseDevice?: string;
 }
 
@@ -30,10 +33,12 @@ export interface FuseMounterDependencies {
 export class FuseMounter implements CephfsMounter {
   readonly kind = 'fuse';
   readonly #deps: FuseMounterDependencies;
+  readonly #sockets: FuseSockets;
   #known: { readonly version: number; readonly sinceMs: number } | undefined;
 
   constructor(deps: FuseMounterDependencies) {
     this.#deps = deps;
+    this.#sockets = new FuseSockets(deps.socketDir);
   }
 
   async objection(): Promise<string | undefined> {
@@ -57,11 +62,12 @@ export class FuseMounter implements CephfsMounter {
     await this.#awaitEarlier(request);
     const version = await this.#version();
     const others = await this.#daemonsOf(id);
+    const socket = await this.#sockets.create(id);
     const startMs = performance.now();
     try {
       await this.#deps.daemons.start({
         program,
-        args: fuseArguments(request, version ?? 0),
+        args: fuseArguments(request, version ?? 0, socket),
         ...(request.key === undefined ? {} : { secret: request.key }),
         timeoutMs: startTimeoutMs,
       });
@@ -86,13 +92,20 @@ export class FuseMounter implements CephfsMounter {
       const mounts = (await this.#deps.mounter.list()).filter((entry) => this.isVolume(entry, id));
       const devices = new Set(mounts.map((entry) => `${entry.major}:${entry.minor}`));
       const daemons = await this.#daemonsOf(id);
-      if (daemons.length <= devices.size) return;
+      if (daemons.length <= devices.size) {
+        await this.#sockets.sweep(id, daemons.length > 0);
+        return;
+      }
       if (performance.now() > end) {
         ctx.log.warn({ volume: formatVolumeId(id), daemons }, `${program} is still writing: it ends by itself`);
         return;
       }
       await sleep(25);
     }
+  }
+
+  async clientAddress(id: CephfsVolumeId, clientId: string): Promise<string | undefined> {
+    return this.#sockets.addressOf(id, clientId);
   }
 
   async isServed(id: CephfsVolumeId): Promise<boolean> {
@@ -154,8 +167,8 @@ function identity(id: CephfsVolumeId): string {
   return `fsname=${formatVolumeId(id)},subtype=ceph-fuse`;
 }
 
-/** Nothing is read from /etc/ceph, and neither log nor socket is left on the node. */
-function fuseArguments(request: MountRequest, version: number): string[] {
+/** Nothing is read from /etc/ceph, and no log is left on the node. */
+function fuseArguments(request: MountRequest, version: number, socket: string): string[] {
   const { id, key, keyring, user, monitors, readOnly, options } = request;
   const isBefore = (major: number): boolean => version > 0 && version < major;
   return [
@@ -165,7 +178,7 @@ function fuseArguments(request: MountRequest, version: number): string[] {
     ...['--client_mountpoint', id.path],
     // Both names are known since Pacific, where the new one counts more: one in the cluster's own configuration would win.
     ...[isBefore(16) ? '--client_mds_namespace' : '--client_fs', id.fsName],
-    ...[`--client_mount_timeout=${mountTimeoutSeconds}`, '--log_file=', '--admin_socket='],
+    ...[`--client_mount_timeout=${mountTimeoutSeconds}`, '--log_file=', `--admin_socket=${socket}`],
     // Before Mimic (13) quotas may be off unless asked for; there the option has gone.
     ...(isBefore(13) ? ['--client_quota=true'] : []),
     ...['-o', [identity(id), ...(readOnly ? ['ro'] : []), ...options].join(',')],

@@ -1,5 +1,6 @@
-import { access, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { release as kernelRelease } from 'node:os';
+import { join } from 'node:path';
 import type { Exec, ExecResult, MounterLike, MountInfo } from 'mount-utils-ts';
 import { DriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
@@ -18,6 +19,8 @@ export interface KernelMounterDependencies {
   /** e.g. `6.1.0-28-amd64` */
   readonly kernelRelease?: string;
   readonly procFilesystems?: string;
+  /** debugfs, where the kernel's client shows what it is. */
+  readonly debugCeph?: string;
   /** Where mount(8) looks for its helper. */
   readonly helpers?: readonly string[];
 }
@@ -75,6 +78,16 @@ export class KernelMounter implements CephfsMounter {
   /** umount(2) has written everything; after a lazy one the kernel goes on by itself. */
   async release(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Its debugfs directory is called `<fsid>.client<id>`; `instance: client.4220 (1)10.0.0.7:0/123` is a line of its status (Linux 5.9). */
+  async clientAddress(_id: CephfsVolumeId, clientId: string): Promise<string | undefined> {
+    const top = this.#deps.debugCeph ?? '/sys/kernel/debug/ceph';
+    const names = await readdir(top).catch(() => []);
+    const name = names.find((one) => one.endsWith(`.client${clientId}`));
+    if (name === undefined) return undefined;
+    const status = await readFile(join(top, name, 'status'), 'utf8').catch(() => '');
+    return /^instance: client\.[0-9]+ (?:\([0-9]+\))?(\S+)$/m.exec(status)?.[1];
   }
 
   async isServed(id: CephfsVolumeId): Promise<boolean> {

@@ -1,21 +1,15 @@
-import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { Volume, VolumePage } from '../backend.js';
+import type { FoundVolume, VolumePage } from '../backend.js';
 import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
-import { sizeOf } from './create-request.js';
 import { directoryParts } from './directory-parts.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
-import { nodeContext } from './parameters.js';
+import { readVolume } from './read-volume.js';
 
 /** Directories that are read together when all are wanted. */
 const batch = 500;
-/** What is read of each directory. */
-const listedAttributes = [recordAttribute, maxBytesAttribute];
 
 /** Where a page ends: everything up to and including this directory has been seen. */
 interface Place {
@@ -26,7 +20,7 @@ interface Place {
 }
 
 interface Found {
-  readonly volume: Volume;
+  readonly volume: FoundVolume;
   readonly place: Place;
 }
 
@@ -80,15 +74,9 @@ async function volumeOf(
   ctx: CallContext,
   fs: CephFileSystem,
   id: { readonly clusterId: string; readonly fsName: string; readonly path: string },
-): Promise<Volume | undefined> {
-  const attributes = await ifPresent(fs.attributes(ctx, id.path, listedAttributes));
-  const text = attributes?.get(recordAttribute);
-  if (text === undefined) return undefined;
-  return {
-    id: { backend: 'cephfs', ...id },
-    sizeBytes: sizeOf(attributes?.get(maxBytesAttribute)) ?? 0n,
-    context: nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-  };
+): Promise<FoundVolume | undefined> {
+  const read = await readVolume(ctx, fs, { backend: 'cephfs', ...id });
+  return read?.hasRecord === true ? read.volume : undefined;
 }
 
 function tokenAfter(last: Found | undefined): string | undefined {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { MounterLike } from 'mount-utils-ts';
 import type { CephClient } from '../../ceph/client.js';
-import { accessTo, type ClusterDefinition, type Clusters } from '../../ceph/clusters.js';
+import { accessTo, type Clusters } from '../../ceph/clusters.js';
 import { DriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -10,6 +10,7 @@ import { withDeadline } from '../../platform/deadline.js';
 import { checkAccess } from './check-access.js';
 import { chooseMounter } from './choose-mounter.js';
 import { explainMountFailure } from './explain-mount-failure.js';
+import type { MountedAttributes } from './mounted-clients.js';
 import type { CephfsMounter } from './mounter.js';
 import type { NodeParameters } from './node-parameters.js';
 
@@ -22,8 +23,8 @@ export interface MountDirectoryDependencies {
   readonly mounter: MounterLike;
   /** In the order in which `auto` tries them. */
   readonly mounters: readonly CephfsMounter[];
-  /** getxattr(2): an extended attribute of a path on this node; undefined when there is none. */
-  readonly readAttribute: (path: string, name: string) => Promise<string | undefined>;
+  /** Extended attributes of paths on this node. */
+  readonly attributes: MountedAttributes;
 }
 
 export interface DirectoryMount {
@@ -46,7 +47,7 @@ export async function mountDirectory(
   request: DirectoryMount,
 ): Promise<void> {
   const { id, target, readOnly, parameters } = request;
-  const access = accessTo(clusterOf(deps.clusters, id), request.credentials);
+  const access = accessTo(deps.clusters.ofVolume(id), request.credentials);
   // A wrong key and a monitor that is down show here already, with an errno.
   const connection = await deps.ceph.connect(ctx, access);
   const mounter = await chooseMounter(ctx, deps.mounters, parameters.mounter);
@@ -68,7 +69,8 @@ export async function mountDirectory(
     throw await explainMountFailure(ctx, connection, id, error);
   }
   try {
-    await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute: deps.readAttribute });
+    const readAttribute = async (path: string, name: string) => deps.attributes.read(path, name);
+    await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute });
   } catch (error) {
     await deps.mounter.unmountWithForce(target, umountTimeoutMs);
     await mounter.release(ctx, id);
@@ -84,7 +86,7 @@ export async function isServedToOthers(
   credentials: Credentials | undefined,
 ): Promise<boolean> {
   const ask = async (): Promise<boolean> => {
-    const connection = await ceph.connect(ctx, accessTo(clusterOf(clusters, id), credentials));
+    const connection = await ceph.connect(ctx, accessTo(clusters.ofVolume(id), credentials));
     const fs = await connection.fileSystem(ctx, id.fsName, [id.path]);
     // The owner is known to clients that hold the directory's attributes; its snapshots are asked of the MDS each time.
     await fs.list(ctx, `${id.path}/.snap`);
@@ -94,14 +96,4 @@ export async function isServedToOthers(
     ctx.log.debug({ err: error }, 'no other client is answered either');
     return false;
   });
-}
-
-function clusterOf(clusters: Clusters, id: CephfsVolumeId): ClusterDefinition {
-  const cluster = clusters.find(id.clusterId);
-  if (cluster !== undefined) return cluster;
-  const known = clusters.all().map((one) => `"${one.id}"`);
-  throw new DriverError(
-    'NOT_FOUND',
-    `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
-  );
 }

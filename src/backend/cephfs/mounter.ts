@@ -37,6 +37,8 @@ export interface CephfsMounter {
   mount(ctx: CallContext, request: MountRequest): Promise<void>;
   /** Called after a mount of the volume is gone: waits, within limits, until what served it has written everything. */
   release(ctx: CallContext, id: CephfsVolumeId): Promise<void>;
+  /** Of the volume's mount that is this client of the cluster (e.g. `4220`); undefined when this node can't tell. */
+  clientAddress(id: CephfsVolumeId, clientId: string): Promise<string | undefined>;
   /** Does what serves the volume's mounts still live? */
   isServed(id: CephfsVolumeId): Promise<boolean>;
 }

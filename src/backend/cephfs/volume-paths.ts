@@ -42,6 +42,11 @@ export function snapshotPath(directory: string, name: string): string {
   return `${snapshotsPath(directory)}/${name}`;
 }
 
+/** Nothing there can be written, attributes included, and those that it has are its source's. */
+export function isInSnapshot(path: string): boolean {
+  return path.split('/').includes('.snap');
+}
+
 /** The directory whose hidden one serves a volume: its group where that can be reached, else the one above the volume. */
 export function homeOf(mountedRoot: string, groupPath: string, path: string): string {
   return isWithin(groupPath, mountedRoot) ? groupPath : parentOf(path);
@@ -72,7 +77,7 @@ export function refuseUndeletable(id: CephfsVolumeId, groupPath: string): void {
     ? `it holds ${groupPath}, where this driver keeps its volumes`
     : names.includes(hiddenName)
       ? `it lies in the driver's own directory ${hiddenName}`
-      : names.includes('.snap')
+      : isInSnapshot(id.path)
         ? 'it is a snapshot'
         : undefined;
   if (why === undefined) return;

@@ -1,8 +1,10 @@
 import { ifPresent } from '../../ceph/ceph-error.js';
-import type { CephPool } from '../../ceph/client.js';
+import type { CephPool, ImageHeader } from '../../ceph/client.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { deletedKey } from './metadata-keys.js';
+import { refuseAttached } from '../attachment-record.js';
+import { attachmentsIn } from './image-attachments.js';
+import { attachedKey, deletedKey } from './metadata-keys.js';
 import { type ImageHolders, refuseWatched } from './refuse-watched.js';
 import { discardIfUnneeded, hasUserSnapshots, reservedName } from './reserved-image.js';
 
@@ -11,7 +13,7 @@ import { discardIfUnneeded, hasUserSnapshots, reservedName } from './reserved-im
  * an earlier move that was cut off, and clears an image whose
  * creation was.
  * @returns whether there is something in the trash now that is to be purged.
- * @throws DriverError FAILED_PRECONDITION when a client has the image open; ABORTED when it is the driver.
+ * @throws DriverError FAILED_PRECONDITION when a node has it attached, or a client has the image open; ABORTED when that is the driver.
  */
 export async function hideImage(
   ctx: CallContext,
@@ -24,16 +26,16 @@ export async function hideImage(
   // The mark means something in the trash only, so it may be set while watchers are asked for.
   const mark = new Map([[deletedKey, new Date().toISOString()]]);
   try {
-    const [watched, , header] = await Promise.all([
+    const [watched, header] = await Promise.all([
       ifPresent(pool.images.isWatched(ctx, imageId)),
-      ifPresent(pool.images.setMetadata(ctx, imageId, mark)),
-      ifPresent(pool.images.headerById(ctx, imageId, [])),
+      ifPresent(markAndRead(ctx, pool, imageId, mark)),
     ]);
     if (watched === undefined) {
       // A name without a header: its creation was cut off, and there is nothing to keep for a purge.
       await pool.images.removeUnfinished(ctx, id.image);
       return false;
     }
+    if (header !== undefined) refuseAttached(id, attachmentsIn(header, id.image));
     if (watched) await refuseWatched(ctx, pool, id, imageId, holders);
     if (header?.hasSnapshots === true && (await hasUserSnapshots(ctx, pool, imageId))) {
       await ifPresent(pool.images.rename(ctx, id.image, reservedName(imageId)));
@@ -46,6 +48,17 @@ export async function hideImage(
     await pool.images.removeMetadata(ctx, imageId, deletedKey).catch(() => undefined);
     throw error;
   }
+}
+
+/** In this order: whoever attaches the image after it was read sees the mark. */
+async function markAndRead(
+  ctx: CallContext,
+  pool: CephPool,
+  imageId: string,
+  mark: ReadonlyMap<string, string>,
+): Promise<ImageHeader> {
+  await pool.images.setMetadata(ctx, imageId, mark);
+  return pool.images.headerById(ctx, imageId, [attachedKey]);
 }
 
 async function moveToTrash(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<boolean> {

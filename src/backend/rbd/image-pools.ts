@@ -1,6 +1,5 @@
 import { accessTo, type Clusters } from '../../ceph/clusters.js';
 import type { CephAccess, CephClient, CephConnection, CephPool } from '../../ceph/client.js';
-import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
@@ -34,15 +33,7 @@ export class ImagePools {
     id: Pick<RbdVolumeId, 'clusterId' | 'pool' | 'namespace'>,
     credentials: Credentials | undefined,
   ): Promise<OpenedPool> {
-    const cluster = this.#clusters.find(id.clusterId);
-    if (cluster === undefined) {
-      const known = this.#clusters.all().map((one) => `"${one.id}"`);
-      throw new DriverError(
-        'NOT_FOUND',
-        `the volume id names cluster "${id.clusterId}", which this driver does not know (it knows ${known.join(', ')}): add it to the driver's configuration`,
-      );
-    }
-    const access = accessTo(cluster, credentials);
+    const access = accessTo(this.#clusters.ofVolume(id), credentials);
     const connection = await this.#client.connect(ctx, access);
     this.#addresses.add(clientAddress(connection.address));
     return { access, connection, pool: await connection.pool(ctx, id.pool, id.namespace) };

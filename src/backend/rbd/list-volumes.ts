@@ -1,20 +1,22 @@
 import type { CephPool, ImageSummary } from '../../ceph/client.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { Volume, VolumePage } from '../backend.js';
+import type { FoundVolume, VolumePage } from '../backend.js';
+import { attachedNodes } from '../attachment-record.js';
 import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
+import { attachmentsIn } from './image-attachments.js';
 import type { ImagePools } from './image-pools.js';
 import { poolsInOrder } from './pools-in-order.js';
 import { nodeContext } from './parameters.js';
-import { recordKey, recordPlace } from './metadata-keys.js';
+import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 const directoryPage = 500;
 /** Read at once also when fewer are wanted: it costs no more. */
 const fewest = 32;
 /** What is read of each image. */
-const listedKeys = [recordKey];
+const listedKeys = [recordKey, attachedKey];
 
 /** Where a page ends: everything up to and including this image has been seen. */
 interface Place {
@@ -24,7 +26,7 @@ interface Place {
 }
 
 interface Found {
-  readonly volume: Volume;
+  readonly volume: FoundVolume;
   readonly place: Place;
 }
 
@@ -91,13 +93,14 @@ async function* walkPool(
 }
 
 /** undefined for an image that was deleted since the directory was read, or that is none of ours. */
-function volumeOf(summary: ImageSummary | undefined, place: Omit<RbdVolumeId, 'backend'>): Volume | undefined {
+function volumeOf(summary: ImageSummary | undefined, place: Omit<RbdVolumeId, 'backend'>): FoundVolume | undefined {
   const text = summary?.metadata.get(recordKey);
   if (summary === undefined || text === undefined) return undefined;
   return {
     id: { backend: 'rbd', ...place },
     sizeBytes: summary.sizeBytes,
     context: nodeContext(parseRecord(text, recordPlace(place.image)).parameters),
+    nodes: attachedNodes(attachmentsIn(summary, place.image)),
   };
 }
 

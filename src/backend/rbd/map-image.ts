@@ -5,20 +5,24 @@ import { isMultiNode, isReaderOnly } from '../../domain/capability.js';
 import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
+import { stageObjection } from '../attachment-record.js';
 import type { StageInput } from '../backend.js';
 import { chooseMapper } from './choose-mapper.js';
-import { clientAddress, hostOf } from './client-address.js';
-import { flattenerOf } from './flatten-registry.js';
+import { hostOf } from './client-address.js';
+import { attachmentsIn } from './image-attachments.js';
+import { clientKey, watchingClients } from './image-clients.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
 import { limitKeys, limitsInForce } from './mutable-parameters.js';
 import { imageSpec } from './rbd-program.js';
-import { formattedKey } from './metadata-keys.js';
+import { attachedKey, formattedKey } from './metadata-keys.js';
+import { forgetClients, isFenced, nameClient, nameClientAgain } from './name-client.js';
 
 export interface MapImageDependencies {
   readonly pools: ImagePools;
   readonly mappers: readonly Mapper[];
   readonly clusters: Clusters;
+  readonly nodeId: string;
 }
 
 /** A mapped image with what staging it needs to know. */
@@ -32,8 +36,9 @@ export interface StageTarget {
 }
 
 /**
- * Maps the image on this node, once: an existing mapping is used again.
- * @throws DriverError NOT_FOUND (no such image), FAILED_PRECONDITION (in use elsewhere, no mapper fits).
+ * Maps the image on this node, once: an existing mapping is used again, unless its client was fenced. Which client it is, is then written
+ * on the image.
+ * @throws DriverError NOT_FOUND (no such image), FAILED_PRECONDITION (in use or attached elsewhere, no mapper fits).
  */
 export async function mapImage(
   ctx: CallContext,
@@ -42,8 +47,11 @@ export async function mapImage(
 ): Promise<StageTarget> {
   const { id, capability } = input;
   const opened = await deps.pools.open(ctx, id, input.credentials);
-  const header = await findImage(ctx, opened.pool, input);
-  const readOnly = isReaderOnly(capability.mode);
+  const header = await findImage(ctx, opened.pool, input, deps.nodeId);
+  const objection = stageObjection(attachmentsIn(header, id.image), id, deps.nodeId);
+  if (objection !== undefined) throw new DriverError('FAILED_PRECONDITION', objection);
+  const readOnly = isReaderOnly(capability.mode) || input.attached.readOnly;
+  const image = { id, header, pool: opened.pool, nodeId: deps.nodeId };
   const target = (mapping: Mapping, mappedNow: boolean): StageTarget => ({
     device: mapping.device,
     mappedNow,
@@ -55,13 +63,15 @@ export async function mapImage(
 
   const existing = await findMapping(deps.mappers, input);
   if (existing !== undefined) {
-    if (existing.mapping.readOnly === readOnly) return target(existing.mapping, false);
-    // Left by a stage that was cut off; one that is in use refuses to be unmapped.
+    if (existing.mapping.readOnly === readOnly && !isFenced(image, input)) {
+      if (!readOnly) await nameClientAgain(ctx, image, opened.connection);
+      return target(existing.mapping, false);
+    }
+    // Left by a stage that was cut off, or by one whose client was fenced; one that is in use refuses to be unmapped.
     await existing.mapper.unmap(ctx, id, []);
   }
-  if (!isMultiNode(capability.mode) && (await opened.pool.images.isWatched(ctx, header.id))) {
-    await refuseOtherNodes(ctx, opened, header.id, input);
-  }
+  const before = await watchingClients(ctx, opened.pool, id, header.id);
+  if (!isMultiNode(capability.mode)) refuseOtherNodes(before, opened, input);
   const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features);
   if (mapper.kind === 'krbd') await warnOfLimits(ctx, opened.pool, header.id, input);
   const { access, connection } = opened;
@@ -78,13 +88,25 @@ export async function mapImage(
       ...optionsFor(mapper.kind, input.context.mapOptions),
     ],
   });
+  try {
+    if (!readOnly) await nameClient(ctx, image, before);
+    else if (isFenced(image, input)) await forgetClients(ctx, image);
+  } catch (error) {
+    await mapper.unmap(ctx, id, []);
+    throw error;
+  }
   return target(mapping, true);
 }
 
-async function findImage(ctx: CallContext, pool: CephPool, input: StageInput<RbdVolumeId>): Promise<ImageHeader> {
+async function findImage(
+  ctx: CallContext,
+  pool: CephPool,
+  input: StageInput<RbdVolumeId>,
+  nodeId: string,
+): Promise<ImageHeader> {
   const { id } = input;
   try {
-    return await pool.images.header(ctx, id.image, [formattedKey]);
+    return await pool.images.header(ctx, id.image, [formattedKey, attachedKey, clientKey(nodeId)]);
   } catch (error) {
     if (!isCephError(error, errno.ENOENT)) throw error;
     const where = id.namespace === '' ? `pool "${id.pool}"` : `namespace "${id.namespace}" of pool "${id.pool}"`;
@@ -123,19 +145,13 @@ async function findMapping(
 }
 
 /** A volume for one node that a client on another node has open would be written by both. */
-async function refuseOtherNodes(
-  ctx: CallContext,
-  { connection, pool }: OpenedPool,
-  imageId: string,
+function refuseOtherNodes(
+  watching: readonly string[],
+  { connection }: OpenedPool,
   input: StageInput<RbdVolumeId>,
-): Promise<void> {
+): void {
   const own = hostOf(connection.address);
-  const watchers = await pool.images.watchers(ctx, input.id.image);
-  let foreign = watchers.map(({ address }) => clientAddress(address)).filter((address) => hostOf(address) !== own);
-  if (foreign.length === 0) return;
-  // A controller that flattens it writes nothing of its own, and hands the lock over.
-  const flattener = await flattenerOf(ctx, pool, imageId);
-  foreign = foreign.filter((address) => address !== flattener);
+  const foreign = watching.map(hostOf).filter((host) => host !== own);
   if (foreign.length === 0) return;
   throw new DriverError(
     'FAILED_PRECONDITION',

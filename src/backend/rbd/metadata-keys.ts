@@ -7,6 +7,17 @@ export const formattedKey = '.cuttle.formatted';
 /** Set before the image goes to the trash: only what carries it is purged by us. */
 export const deletedKey = '.cuttle.deleted';
 
+/** The nodes that the image is attached to. */
+export const attachedKey = '.cuttle.attached';
+
+/** Where its attachments lie, for parseAttachments. */
+export function attachedPlace(image: string): RecordPlace {
+  return {
+    what: `the metadata ${attachedKey} of image ${image}`,
+    removal: `rbd image-meta remove ${image} ${attachedKey}`,
+  };
+}
+
 /** Where an image's record lies, for parseRecord. */
 export function recordPlace(image: string): RecordPlace {
   return {

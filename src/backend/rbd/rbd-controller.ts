@@ -9,13 +9,17 @@ import type { BackgroundCount, BackgroundKind } from '../../platform/background-
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
 import type { Logger } from '../../platform/logger.js';
+import { attachedNodes } from '../attachment-record.js';
+import { attach, detach } from '../attachments.js';
 import type {
+  Attached,
+  AttachInput,
   Capacity,
   ControllerBackend,
   CreateVolumeInput,
+  FoundVolume,
   GrownVolume,
   StringMap,
-  Volume,
   VolumePage,
   VolumePlan,
 } from '../backend.js';
@@ -25,6 +29,7 @@ import { planVolume } from './create-volume.js';
 import { growImage } from './expand-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
+import { attachmentsIn, imageAttachments } from './image-attachments.js';
 import { ImagePools } from './image-pools.js';
 import { Flattener } from './flattener.js';
 import { ImageTrash } from './image-trash.js';
@@ -34,7 +39,7 @@ import { parseLimits } from './mutable-parameters.js';
 import { nodeContext, parseParameters } from './parameters.js';
 import { placeKey, type PoolPlace } from './pool-place.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
-import { recordKey, recordPlace } from './metadata-keys.js';
+import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 export interface RbdControllerDependencies {
   readonly clusters: Clusters;
@@ -81,13 +86,7 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   }
 
   async deleteVolume(ctx: CallContext, id: RbdVolumeId, credentials: Credentials | undefined): Promise<void> {
-    if (this.#pools.clusters.find(id.clusterId) === undefined) {
-      // OK would make the orchestrator forget a volume that may well exist.
-      throw new DriverError(
-        'FAILED_PRECONDITION',
-        `the volume id names cluster "${id.clusterId}", which this driver does not know: add it to the driver's configuration, then the volume can be deleted`,
-      );
-    }
+    this.#pools.clusters.forRemoval(id, 'deleted');
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
       const hidden = await this.#beside(async () => hideImage(ctx, pool, id, this.#flattener));
@@ -100,19 +99,34 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     }
   }
 
+  async attach(ctx: CallContext, id: RbdVolumeId, input: AttachInput): Promise<Attached> {
+    return attach(ctx, imageAttachments(this.#pools), id, input);
+  }
+
+  async detach(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    node: string | undefined,
+    credentials: Credentials | undefined,
+  ): Promise<void> {
+    this.#pools.clusters.forRemoval(id, 'detached');
+    await detach(ctx, imageAttachments(this.#pools), id, node, credentials);
+  }
+
   async findVolume(
     ctx: CallContext,
     id: RbdVolumeId,
     credentials: Credentials | undefined,
-  ): Promise<Volume | undefined> {
+  ): Promise<FoundVolume | undefined> {
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
-      const header = await pool.images.header(ctx, id.image, [recordKey]);
+      const header = await pool.images.header(ctx, id.image, [recordKey, attachedKey]);
       const text = header.metadata.get(recordKey);
       return {
         id,
         sizeBytes: header.sizeBytes,
         context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.image)).parameters),
+        nodes: attachedNodes(attachmentsIn(header, id.image)),
       };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;

@@ -18,9 +18,11 @@ import type { CallContext } from '../../platform/call-context.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import type { ExpandInput, NodeBackend, StagedVolume, StageInput } from '../backend.js';
 import { defaultFileSystem } from './file-systems.js';
+import { clientKey } from './image-clients.js';
 import { ImagePools } from './image-pools.js';
 import { mapImage, type StageTarget } from './map-image.js';
 import { isReadOnlyDevice, type Mapper, optionsFor } from './mapper.js';
+import { isFenced } from './name-client.js';
 import { checkNodeParameters } from './parameters.js';
 import { formattedKey } from './metadata-keys.js';
 
@@ -31,6 +33,7 @@ const probeTimeoutMs = 3_000;
 export interface RbdNodeDependencies {
   readonly clusters: Clusters;
   readonly ceph: CephClient;
+  readonly nodeId: string;
   /** In the order in which `auto` tries them. */
   readonly mappers: readonly Mapper[];
   readonly mounter: MounterLike;
@@ -55,13 +58,9 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
 
   async stage(ctx: CallContext, input: StageInput<RbdVolumeId>): Promise<void> {
     checkNodeParameters(input.context);
-    const readOnly = isReaderOnly(input.capability.mode);
+    const readOnly = isReaderOnly(input.capability.mode) || input.attached.readOnly;
     if (await this.#alreadyStaged(ctx, input, readOnly)) return;
-    const target = await mapImage(
-      ctx,
-      { pools: this.#pools, mappers: this.#deps.mappers, clusters: this.#deps.clusters },
-      input,
-    );
+    const target = await mapImage(ctx, { pools: this.#pools, ...this.#deps }, input);
     try {
       if (input.capability.access.type === 'block') await this.#bindDevice(ctx, target, input.stagingPath);
       else await this.#mountDevice(ctx, target, input, readOnly);
@@ -155,11 +154,25 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
       await this.unstage(ctx, id, stagingPath);
       return false;
     }
+    if (await this.#isFenced(ctx, input)) {
+      ctx.log.warn({ device: staged.device }, "the staged device's client was fenced: staging anew");
+      await this.unstage(ctx, id, stagingPath);
+      return false;
+    }
     if (staged.access === capability.access.type && staged.readOnly === readOnly) return true;
     throw new DriverError(
       'ALREADY_EXISTS',
       `volume ${formatVolumeId(id)} is staged at ${stagingPath} as ${describe(staged.access, staged.readOnly)}, not as ${describe(capability.access.type, readOnly)}: unstage it first`,
     );
+  }
+
+  /** The cluster is asked only when this node has been told that clients of it were fenced. */
+  async #isFenced(ctx: CallContext, input: StageInput<RbdVolumeId>): Promise<boolean> {
+    if (input.attached.fencedClients.length === 0) return false;
+    const { nodeId } = this.#deps;
+    const { pool } = await this.#pools.open(ctx, input.id, input.credentials);
+    const header = await pool.images.header(ctx, input.id.image, [clientKey(nodeId)]);
+    return isFenced({ id: input.id, header, pool, nodeId }, input);
   }
 
   async #answers(id: RbdVolumeId, staged: StagedImage): Promise<boolean> {

@@ -78,6 +78,7 @@ function loadLibcephfs() {
     getAttribute: call(
       'int ceph_lgetxattr(void *mount, const char *path, const char *name, void *value, size_t length)',
     ),
+    listAttributes: call('int ceph_llistxattr(void *mount, const char *path, void *names, size_t length)'),
     setAttribute: call(
       'int ceph_lsetxattr(void *mount, const char *path, const char *name, void *value, size_t length, int flags)',
     ),

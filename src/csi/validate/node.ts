@@ -6,6 +6,7 @@ import type { ExpandInput } from '../../node/expand-volume.js';
 import type { VolumePathInput } from '../../node/volume-at.js';
 import type { csi } from '../gen/csi.js';
 import { readCapability } from './capabilities.js';
+import { readPublishContext } from '../publish-context.js';
 import { readCredentials } from './credentials.js';
 import { invalid, readInt64, readMap, requireId, requirePath } from './fields.js';
 
@@ -19,6 +20,7 @@ export function readStage(request: csi.v1.NodeStageVolumeRequest): StageInput {
     stagingPath,
     capability,
     context: readMap('volume_context', request.volume_context),
+    attached: readPublishContext(request.publish_context),
     credentials,
   };
 }
@@ -43,13 +45,15 @@ export function readPublish(request: csi.v1.NodePublishVolumeRequest): PublishIn
     );
   }
   const stagingPath = requirePath('staging_target_path', request.staging_target_path);
+  const attached = readPublishContext(request.publish_context);
   return {
     id: knownId(idText),
     stagingPath,
     targetPath,
     capability,
-    readOnly: request.readonly,
+    readOnly: request.readonly || attached.readOnly,
     context: readMap('volume_context', request.volume_context),
+    attached,
     credentials: readCredentials(request.secrets),
   };
 }

@@ -15,6 +15,7 @@ export function fakeMounter(kind: MounterKind, objection?: string, own: Partial<
     isVolume: unused,
     mount: unused,
     release: unused,
+    clientAddress: unused,
     isServed: unused,
     ...own,
   };

@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeMounter } from 'mount-utils-ts';
 import t, { type Test } from 'tap';
@@ -35,12 +37,27 @@ class FakeDaemons implements DaemonHost {
   };
 }
 
+/** Short, because a socket's path has at most 107 bytes. */
+function socketDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'fs-'));
+  t.teardown(() => {
+    rmSync(directory, { recursive: true });
+  });
+  return join(directory, 'sockets');
+}
+
 function node(t: Test, version = 'ceph version 16.2.15 (618f) pacific (stable)') {
   const target = join(t.testdir({ stage: {} }), 'stage');
   const table = new FakeMounter();
   const daemons = new FakeDaemons();
   const { exec } = fakeExec(() => ({ stdout: version }));
-  const mounter = new FuseMounter({ exec, mounter: table, daemons, fuseDevice: target });
+  const mounter = new FuseMounter({
+    exec,
+    mounter: table,
+    daemons,
+    fuseDevice: target,
+    socketDir: socketDirectory(t),
+  });
   const mounted = async () => table.mount(idText, target, 'fuse.ceph-fuse', []);
   daemons.onStart = mounted;
   const request: MountRequest = {
@@ -58,7 +75,7 @@ function node(t: Test, version = 'ceph version 16.2.15 (618f) pacific (stable)')
 
 t.test('a node without /dev/fuse or ceph-fuse is told what to do', async (t) => {
   const { exec } = fakeExec(() => ({ exitCode: null, failure: 'not-found' }));
-  const deps = { exec, mounter: new FakeMounter(), daemons: new FakeDaemons() };
+  const deps = { exec, mounter: new FakeMounter(), daemons: new FakeDaemons(), socketDir: '/nowhere' };
   t.equal(
     await new FuseMounter({ ...deps, fuseDevice: '/nowhere/fuse' }).objection(),
     '/nowhere/fuse is missing (modprobe fuse)',
@@ -77,13 +94,14 @@ t.test('the mount table has the volume id as the source: nothing else is the vol
   t.end();
 });
 
-t.test('ceph-fuse reads nothing from /etc/ceph, leaves no files, and gets its key as /dev/fd/3', async (t) => {
+t.test('ceph-fuse reads nothing from /etc/ceph, leaves no log, and gets its key as /dev/fd/3', async (t) => {
   const { mounter, daemons, request, target } = node(t);
   await mounter.mount(testContext(), request);
+  const socket = /--admin_socket=\S+\/sockets\/[\w-]{22}\.[0-9a-f]{12}\.asok/;
   t.equal(
-    daemons.started?.args.join(' '),
+    daemons.started?.args.join(' ').replace(socket, '--admin_socket=SOCKET'),
     '--id k8s --conf /dev/null --mon-host 10.0.0.1 --keyfile /dev/fd/3 --client_mountpoint /volumes/csi/x ' +
-      '--client_fs cephfs --client_mount_timeout=15 --log_file= --admin_socket= ' +
+      '--client_fs cephfs --client_mount_timeout=15 --log_file= --admin_socket=SOCKET ' +
       `-o fsname=${idText},subtype=ceph-fuse,noatime ${target}`,
   );
   t.equal(daemons.started?.secret?.reveal(), 'AQDkey==');

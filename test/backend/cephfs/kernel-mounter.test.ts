@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeMounter } from 'mount-utils-ts';
 import t, { type Test } from 'tap';
@@ -125,4 +126,15 @@ t.test('a volume is served as long as the kernel has it mounted', async (t) => {
   await table.mount('u@.cephfs=/volumes/csi/x', '/stage', 'ceph', []);
   t.equal(await mounter.isServed(id), true);
   await t.resolves(mounter.release());
+});
+
+t.test('the address of a mount is what the kernel shows of its client in debugfs', async (t) => {
+  const status = 'instance: client.4220 (1)10.0.0.7:0/123\nblocklisted: false\n';
+  const fsid = '1b6f2c3a-0000-4000-8000-000000000000';
+  const { dir, mounter } = node(t, { debugCeph: join(t.testdirName, 'debug') });
+  for (const name of ['4220', '4221']) await mkdir(join(dir, 'debug', `${fsid}.client${name}`), { recursive: true });
+  await writeFile(join(dir, 'debug', `${fsid}.client4220`, 'status'), status);
+  t.equal(await mounter.clientAddress(id, '4220'), '10.0.0.7:0/123');
+  t.equal(await mounter.clientAddress(id, '4221'), undefined, 'Linux before 5.9 has no such file');
+  t.equal(await mounter.clientAddress(id, '220'), undefined);
 });

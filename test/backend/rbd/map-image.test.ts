@@ -19,7 +19,7 @@ function poolsWith(metadata: Record<string, string>): ImagePools {
       hasSnapshots: false,
       metadata: new Map(Object.entries(metadata).filter(([key]) => keys.includes(key))),
     });
-  const images = { header, headerById: header, isWatched: async () => Promise.resolve(false) };
+  const images = { header, headerById: header, isWatched: async () => Promise.resolve(false), setMetadata: header };
   const opened = { access: { user: 'u' }, connection: { monitors: 'm' }, pool: { images } };
   return { open: async () => Promise.resolve(opened) } as unknown as ImagePools;
 }
@@ -39,12 +39,13 @@ async function loggedBy(kind: MapperKind, metadata: Record<string, string>): Pro
   const clusters = { find: () => undefined } as unknown as Clusters;
   await mapImage(
     ctx,
-    { pools: poolsWith(metadata), mappers: [fakeMapper(kind)], clusters },
+    { pools: poolsWith(metadata), mappers: [fakeMapper(kind)], clusters, nodeId: 'node-1' },
     {
       id,
       stagingPath: '/s',
       capability: { mode: 'SINGLE_NODE_WRITER', access: { type: 'block' } },
       context: {},
+      attached: { readOnly: false, fencedClients: [] },
       credentials: undefined,
     },
   );
