@@ -11,8 +11,6 @@ import type { GuestOutcome } from './run-guest.js';
 /** QEMU's user-mode network: the guest's usual address, and what the host's loopback is called from there. */
 const ownAddress = '10.0.2.15/24';
 const host = '10.0.2.2';
-/** Suites that the short form runs as well, and the others. */
-const suiteName = /\.(?:smoke|guest)\.js$/;
 const fileTimeoutMs = 600_000;
 
 const [exchange = '', suites = ''] = process.argv.slice(2);
@@ -38,12 +36,12 @@ async function forwardPorts(): Promise<ChildProcess[]> {
 
 /** What is known is written after each suite: the machine may be ended before the next. */
 async function runSuites(wanted: string): Promise<void> {
-  const directory = join('dist', 'test', 'kernel');
-  const all = (await readdir(directory)).filter((name) => suiteName.test(name)).sort();
+  const directory = join('dist', 'test', 'kernel', 'suites');
+  const all = (await readdir(directory)).filter((name) => name.endsWith('.js')).sort();
   const names = all.filter((name) => name.includes(wanted));
   const rows: Row[] = [];
   for (const name of names) {
-    const source = join('test', 'kernel', name.replace(/\.js$/, '.ts'));
+    const source = join('test', 'kernel', 'suites', name.replace(/\.js$/, '.ts'));
     const file = { source, compiled: join(directory, name), needsCluster: true };
     rows.push(
       await runTestFiles(`kernel: ${name.replace('.js', '')}`, [file], {

@@ -30,7 +30,7 @@ const { values } = parseArgs({
 });
 if (values.help === true) console.log(help);
 else
-  process.exitCode = await main(values.smoke ? '.smoke' : values.only, values.smoke ? smokeTimeoutMs : wholeTimeoutMs);
+  process.exitCode = await main(values.smoke ? '-smoke' : values.only, values.smoke ? smokeTimeoutMs : wholeTimeoutMs);
 
 /** @param suites a part of the names of the suites to run. */
 async function main(suites: string, timeoutMs: number): Promise<number> {

@@ -19,7 +19,7 @@ function poolsWith(metadata: Record<string, string>): ImagePools {
       hasSnapshots: false,
       metadata: new Map(Object.entries(metadata).filter(([key]) => keys.includes(key))),
     });
-  const images = { header, headerById: header, isWatched: async () => Promise.resolve(false), setMetadata: header };
+  const images = { header, headerById: header, isWatched: async () => Promise.resolve(false) };
   const opened = { access: { user: 'u' }, connection: { monitors: 'm' }, pool: { images } };
   return { open: async () => Promise.resolve(opened) } as unknown as ImagePools;
 }
@@ -43,7 +43,7 @@ async function loggedBy(kind: MapperKind, metadata: Record<string, string>): Pro
     {
       id,
       stagingPath: '/s',
-      capability: { mode: 'SINGLE_NODE_WRITER', access: { type: 'block' } },
+      capability: { mode: 'SINGLE_NODE_READER_ONLY', access: { type: 'block' } },
       context: {},
       attached: { readOnly: false, fencedClients: [] },
       credentials: undefined,

@@ -1,9 +1,9 @@
 import { readFile, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { mountCapability } from '../harness/requests.js';
-import { mountEntry } from '../integration/leftovers.js';
-import { Site } from '../integration/site.js';
+import { mountCapability } from '../../harness/requests.js';
+import { mountEntry } from '../../integration/leftovers.js';
+import { Site } from '../../integration/site.js';
 
 t.setTimeout(280_000);
 
