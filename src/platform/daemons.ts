@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { DriverError } from '../domain/errors.js';
@@ -21,6 +21,8 @@ export interface DaemonHost {
   start(daemon: DaemonStart): Promise<void>;
   /** Processes of this program that have `argument` as part of an argument; found in /proc, no pid files. */
   find(program: string, argument: string): Promise<number[]>;
+  /** Has this process the file open? False when it has ended. */
+  hasOpen(pid: number, path: string): Promise<boolean>;
   /** SIGTERM, then SIGKILL after graceMs. Returns when the process is gone. */
   stop(pid: number, graceMs: number): Promise<void>;
 }
@@ -60,6 +62,13 @@ export const localDaemons: DaemonHost = {
       }),
     );
     return matching.filter((pid) => pid !== undefined);
+  },
+
+  async hasOpen(pid, path) {
+    const files = `/proc/${pid}/fd`;
+    const numbers = await readdir(files).catch(() => []);
+    const targets = await Promise.all(numbers.map(async (one) => readlink(`${files}/${one}`).catch(() => '')));
+    return targets.includes(path);
   },
 
   async stop(pid, graceMs) {

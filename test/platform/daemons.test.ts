@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -122,4 +122,10 @@ t.test('a program that is not installed is named', async (t) => {
     code: 'FAILED_PRECONDITION',
     message: 'cuttle-no-such-program is not installed on this node',
   });
+});
+
+t.test('what a process has open is told by its path', async (t) => {
+  t.ok(await localDaemons.hasOpen(process.pid, await readlink('/proc/self/fd/0')));
+  t.notOk(await localDaemons.hasOpen(process.pid, '/dev/fuse'));
+  t.notOk(await localDaemons.hasOpen(1 << 30, '/dev/null'));
 });

@@ -9,6 +9,7 @@ import { FuseSockets } from './fuse-sockets.js';
 import type { CephfsMounter, MountRequest } from './mounter.js';
 
 const program = 'ceph-fuse';
+const fuseDevice = '/dev/fuse';
 /** The daemon's own limit for reaching the MDS (client_mount_timeout), and ours for a daemon that doesn't keep it. */
 const mountTimeoutSeconds = 15;
 const startTimeoutMs = 20_000;
@@ -42,7 +43,7 @@ export class FuseMounter implements CephfsMounter {
   }
 
   async objection(): Promise<string | undefined> {
-    const device = this.#deps.fuseDevice ?? '/dev/fuse';
+    const device = this.#deps.fuseDevice ?? fuseDevice;
     const hasDevice = await access(device).then(
       () => true,
       () => false,
@@ -114,22 +115,28 @@ export class FuseMounter implements CephfsMounter {
 
   /**
    * A daemon that a driver has started before it was killed goes on and mounts, on top of what is mounted then: it is waited for, and
-   * unmounted. One that was unmounted and still writes ends by itself.
+   * unmounted.
    */
   async #awaitEarlier(request: MountRequest): Promise<void> {
     const end = performance.now() + earlierTimeoutMs;
-    while ((await this.#earlierDaemons(request)).length > 0 && performance.now() < end) {
-      if (await this.#isMounted(request)) await this.#deps.mounter.unmountLazy(request.target);
+    let waited = false;
+    while ((await this.#isStarting(request)) && performance.now() < end) {
+      waited = true;
       await sleep(25);
     }
+    if (waited && (await this.#isMounted(request))) await this.#deps.mounter.unmountLazy(request.target);
   }
 
-  /** Those of this volume that were started for this very path. */
-  async #earlierDaemons({ id, target }: MountRequest): Promise<number[]> {
+  /** Is there a daemon for this very path that hasn't mounted yet? One that was unmounted and still writes has the device open. */
+  async #isStarting({ id, target }: MountRequest): Promise<boolean> {
     const ofVolume = await this.#daemonsOf(id);
-    if (ofVolume.length === 0) return [];
+    if (ofVolume.length === 0) return false;
     const atPath = await this.#deps.daemons.find(program, target);
-    return ofVolume.filter((pid) => atPath.includes(pid));
+    const device = this.#deps.fuseDevice ?? fuseDevice;
+    const have = await Promise.all(
+      atPath.filter((pid) => ofVolume.includes(pid)).map(async (pid) => this.#deps.daemons.hasOpen(pid, device)),
+    );
+    return have.includes(false);
   }
 
   /** What a start that failed has left: a mount perhaps, and a daemon that hangs. Other daemons of the volume stay. */
