@@ -1,6 +1,6 @@
 import { csi } from '../src/csi/gen/csi.js';
 import { call, type Driver } from '../test/harness/driver.js';
-import { pageSize, snapshotListFigures, volumePageFigures, volumePageMs, wholeListFigures } from './lists.js';
+import { pageSize, volumePageFigures, volumePageMs, wholeListFigures } from './lists.js';
 import { type Measured, measure, merge, p50 } from './measure.js';
 import { figure, type Pair } from './snapshots.js';
 import type { AimPair, Progress, Subject } from './subject.js';
@@ -95,7 +95,6 @@ export async function benchMany(
     ...flat,
     ...(await wholeListFigures(driver, subject, total)),
     ...(await volumePageFigures(driver, subject, page, total)),
-    ...(await snapshotListFigures(driver, subject, volumes, (i) => `many-${i % made}`, progress)),
   ];
 }
 

@@ -3,7 +3,7 @@ import { call, type Driver } from '../test/harness/driver.js';
 import { measure, p50 } from './measure.js';
 import type { Progress, Subject } from './subject.js';
 import type { Figure } from './table.js';
-import type { Volumes } from './volumes.js';
+import { Volumes } from './volumes.js';
 
 export const pageSize = 500;
 const pageRounds = 12;
@@ -80,23 +80,19 @@ export async function wholeListFigures(
   return figures;
 }
 
-/**
- * Pages of snapshots. Each is a real one: for RBD they take their time, so there are fewer of them.
- * @param volume the name of the volume of this number, which is there
- */
-export async function snapshotListFigures(
-  driver: Driver,
-  subject: Subject,
-  volumes: Volumes,
-  volume: (i: number) => string,
-  progress: Progress,
-): Promise<Figure[]> {
+/** Pages of snapshots, each a real one of a volume that benchMany() has made. */
+export async function benchSnapshotList(driver: Driver, subject: Subject, progress: Progress): Promise<Figure[]> {
   const { name, raw, floors } = subject;
   const { listed } = subject.snapshots;
   const fewer = pageSize + 20;
+  const volumes = new Volumes(driver, subject);
   const take = async (from: number, to: number) => {
     progress(`${name}: taking ${to - from} snapshots`);
-    await measure(to - from, snapshotsInFlight, async (i) => volumes.snapshot(volume(from + i), `listed-${from + i}`));
+    await measure(to - from, snapshotsInFlight, async (i) => {
+      const volume = `many-${from + i}`;
+      await volumes.create(volume);
+      await volumes.snapshot(volume, `listed-${from + i}`);
+    });
   };
   await take(0, fewer);
   const fewMs = await snapshotPageMs(driver);

@@ -81,7 +81,9 @@ export async function openRawCephfs(cluster: TestCluster, fsName: string, group:
       await unmount(filler);
     },
     close: async () => {
-      for (const directory of [home, group]) await fs.removeTree(ctx, directory, { concurrency: 8 });
+      // A cluster of our own goes with everything in it.
+      const left = cluster.owned ? [] : [home, group];
+      for (const directory of left) await fs.removeTree(ctx, directory, { concurrency: 8 });
       await client.close();
       await unmount(mount);
       await librados().shutdown(rados);

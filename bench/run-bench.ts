@@ -9,6 +9,7 @@ import { clusterYaml, type Driver, startDriver } from '../test/harness/driver.js
 import { benchDeleteFull, cephfsSubject } from './cephfs-controller.js';
 import { cephfsByHand, cephfsNodeFigures } from './cephfs-node.js';
 import { benchController, benchMany } from './controller.js';
+import { benchSnapshotList } from './lists.js';
 import { percentile } from './measure.js';
 import { runNode } from './node.js';
 import { openRawCephfs } from './raw-cephfs.js';
@@ -105,6 +106,7 @@ async function benchRbd({ cluster, driver, volumes, directory, progress }: Part)
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
     ...(await benchSnapshots(driver, subject, progress)),
+    ...(await benchSnapshotList(driver, subject, progress)),
     ...rbdNodeFigures(await runNode(driver, subject, directory, progress), await rbdByHand(cluster, pool, directory)),
   ];
   await raw.close();
@@ -118,6 +120,7 @@ async function benchCephfs({ cluster, driver, group, volumes, directory, progres
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
     ...(await benchSnapshots(driver, subject, progress)),
+    ...(await benchSnapshotList(driver, subject, progress)),
     ...cephfsNodeFigures(
       await runNode(driver, subject, directory, progress),
       await cephfsByHand(cluster, raw, directory),

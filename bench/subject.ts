@@ -42,7 +42,10 @@ export interface Subject {
   /** What each raw call is, in words. */
   readonly floors: Readonly<Record<Floor, string>>;
   readonly aims: Readonly<Partial<Record<'create' | 'again' | 'delete' | 'snapshot' | 'restore', AimPair>>>;
-  /** How many are made: alone and with 16 in flight, and for the lists. RBD's take a second each. */
+  /**
+   * How many are made: alone and with 16 in flight, and for the lists. RBD's take a round of the monitors', which sixteen may share; an
+   * MDS takes ever longer for one, the more there are.
+   */
   readonly snapshots: { readonly alone: number; readonly many: number; readonly listed: number };
 }
 
