@@ -1,7 +1,7 @@
 import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
-import type { VolumeCapability } from '../../domain/capability.js';
+import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
@@ -19,20 +19,21 @@ import type {
   VolumePlan,
 } from '../backend.js';
 import { TrashPurger } from '../trash-purger.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
+import { maxBytesAttribute, recordAttribute } from './attributes.js';
 import { availableBytes } from './capacity.js';
 import { CephfsSnapshotBackend } from './cephfs-snapshot-backend.js';
 import { CopyJobs } from './copy-jobs.js';
 import { abandonCopy } from './create-copy.js';
 import { sizeOf } from './create-request.js';
 import { planVolume } from './create-volume.js';
-import { growQuota } from './expand-volume.js';
+import { growQuota, keepSize } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
 import { FileSystems } from './file-systems.js';
 import { listVolumes } from './list-volumes.js';
-import { nodeContext } from './parameters.js';
+import { recordedVolume } from './recorded-volume.js';
+import { deleteView } from './remove-snapshot.js';
+import { whyReadOnly } from './views.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
 
 export interface CephfsControllerDependencies {
@@ -100,6 +101,10 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     refuseUndeletable(id, groupPath);
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+      if (id.isView === true) {
+        await deleteView(ctx, this.snapshots.removalPlace(fs, id, credentials), id, groupPath);
+        return;
+      }
       const home = await this.#purger.beside(async () => hideDirectory(ctx, fs, id, groupPath));
       const abandoned = home ?? (await abandonCopy(ctx, { fs, jobs: this.#copies, groupPath }, id));
       if (abandoned === undefined) this.#purger.meet(this.#groupOf(id), credentials);
@@ -121,11 +126,10 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
       const found = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
       if (found === undefined) return undefined;
       const text = found.get(recordAttribute);
-      return {
-        id,
-        sizeBytes: sizeOf(found.get(maxBytesAttribute)) ?? 0n,
-        context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-      };
+      const maxBytes = found.get(maxBytesAttribute);
+      if (text === undefined) return id.isView ? undefined : { id, sizeBytes: sizeOf(maxBytes) ?? 0n, context: {} };
+      const volume = recordedVolume(id, text, maxBytes);
+      return volume.id.isView === id.isView ? volume : undefined;
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -139,11 +143,13 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     credentials: Credentials | undefined,
   ): Promise<GrownVolume> {
     const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+    if (id.isView === true) return { sizeBytes: await keepSize(ctx, fs, id, range), needsNode: false };
     return { sizeBytes: await growQuota(ctx, fs, id, range), needsNode: false };
   }
 
   /** fs_type is not looked at: the external-provisioner puts its --default-fstype into every request that names none. */
-  objection({ access }: VolumeCapability): string | undefined {
+  objection({ access, mode }: VolumeCapability, id?: CephfsVolumeId): string | undefined {
+    if (id?.isView === true && !isReaderOnly(mode)) return whyReadOnly(id);
     if (access.type === 'block') {
       return 'a CephFS directory is no block device: use volumeMode Filesystem, or an RBD volume';
     }

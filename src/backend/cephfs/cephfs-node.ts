@@ -6,6 +6,7 @@ import type { CallContext } from '../../platform/call-context.js';
 import { withDeadline } from '../../platform/deadline.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import type { InodeUsage, NodeBackend, StagedVolume, StageInput } from '../backend.js';
+import { whyReadOnly } from './views.js';
 import { mountDirectory, type MountDirectoryDependencies } from './mount-directory.js';
 import type { CephfsMounter, MounterName } from './mounter.js';
 import { checkMountOptions, parseNodeParameters } from './node-parameters.js';
@@ -39,6 +40,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
         `volume ${formatVolumeId(id)} is a CephFS directory and has no block device: use volumeMode Filesystem, or a StorageClass with backend "rbd"`,
       );
     }
+    if (id.isView === true && !isReaderOnly(mode)) throw new DriverError('FAILED_PRECONDITION', whyReadOnly(id));
     const parameters = parseNodeParameters(input.context);
     checkMountOptions('volume_capability.mount.mount_flags', access.mountFlags);
     const flags = access.mountFlags.filter((flag) => flag !== 'ro' && flag !== 'rw');
@@ -81,8 +83,10 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   async staged(_ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const found = await this.#atPath(id, stagingPath);
     if (found === undefined) return undefined;
-    const works = (await this.#probe(id, stagingPath)) === 'present';
-    return { access: 'mount', source: stagingPath, readOnly: isReadOnly(found.entry), works };
+    const works = (await this.#probe(id, stagingPath)) === 'present' && isWhole(found.entry, id);
+    const readOnly = isReadOnly(found.entry);
+    const why = id.isView === true ? { whyReadOnly: whyReadOnly(id) } : {};
+    return { access: 'mount', source: stagingPath, readOnly, ...why, works };
   }
 
   /** statfs(2) counts the whole file system; the directory's own attributes count the volume (Ceph: "ceph.dir.rentries"). */
@@ -111,8 +115,8 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
       return false;
     }
     const state = await this.#probe(id, stagingPath);
-    if (state !== 'present') {
-      ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead: staging anew');
+    if (state !== 'present' || !isWhole(found.entry, id)) {
+      ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead or half: staging anew');
       await this.#unmount(id, stagingPath);
       return false;
     }
@@ -165,6 +169,11 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
 
 function isSameDevice(a: MountInfo, b: MountInfo): boolean {
   return a.major === b.major && a.minor === b.minor;
+}
+
+/** Of a volume that shows a snapshot, that snapshot lies above the directory that it was taken of. */
+function isWhole(entry: MountInfo, id: CephfsVolumeId): boolean {
+  return id.isView !== true || entry.root.startsWith('/.snap/');
 }
 
 function isReadOnly(entry: MountInfo): boolean {

@@ -8,12 +8,11 @@ import type { Credentials } from '../../platform/credentials.js';
 import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } from '../backend.js';
 import { snapshotNameFor } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
-import { hasUserSnapshots } from './deleted-directory.js';
-import { moveInto } from './delete-volume.js';
 import type { GroupPlace } from './directory-trash.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
 import { findHolder, readSnapshot } from './locate-snapshot.js';
+import { removeSnapshot } from './remove-snapshot.js';
 import {
   complete,
   forget,
@@ -24,7 +23,7 @@ import {
   type RegisteredSnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
-import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
+import { homeOf, snapshotPath } from './volume-paths.js';
 
 export interface CephfsSnapshotDependencies {
   readonly fileSystems: FileSystems;
@@ -51,6 +50,12 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
   /** The name is registered first, which decides whose it is; cut off afterwards, the repeated request goes on from there. */
   async create(ctx: CallContext, input: CreateSnapshotInput<CephfsVolumeId>): Promise<Snapshot> {
     const { source, name } = input;
+    if (source.isView === true) {
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `volume ${formatVolumeId(source)} shows a snapshot and never changes: keep that snapshot instead of taking another one`,
+      );
+    }
     const { fs, home } = await this.#open(ctx, source, input.credentials);
     const status = await ifPresent(fs.status(ctx, source.path));
     if (status === undefined) {
@@ -83,21 +88,29 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     return snapshotOf(id, taken);
   }
 
+  /** For what removes snapshots: DeleteSnapshot, and DeleteVolume of the last volume that shows one. */
+  removalPlace(fs: CephFileSystem, id: CephfsVolumeId, credentials: Credentials | undefined) {
+    const { clusterId, fsName } = id;
+    const { refuseWhileCopied, onTrashed } = this.#deps;
+    return {
+      ...{ fs, clusterId, fsName, refuseWhileCopied },
+      onTrashed: (home: string) => {
+        onTrashed({ clusterId, fsName, groupPath: home }, credentials);
+      },
+    };
+  }
+
   /** The registry's entry goes last: a repeated request still finds what the first has left. */
   async delete(ctx: CallContext, id: SnapshotId<CephfsVolumeId>, credentials: Credentials | undefined): Promise<void> {
     try {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
       if (holder !== undefined) {
-        const { directory } = holder;
-        this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
-        await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
-        if (isDeletedPath(home, directory) && !(await hasUserSnapshots(ctx, fs, directory))) {
-          if (await moveInto(ctx, fs, directory, home))
-            this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
-        }
+        const place = { ...this.removalPlace(fs, id.source, credentials), home };
+        await removeSnapshot(ctx, place, holder.shown, holder.directory);
+        return;
       }
-      const entry = holder?.entry ?? (await lookUp(ctx, fs, home, id.name));
+      const entry = await lookUp(ctx, fs, home, id.name);
       if (entry?.path === id.source.path) await forget(ctx, fs, home, id.name);
     } catch (error) {
       // The file system itself is gone, and with it the snapshot.
@@ -114,7 +127,8 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     try {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
-      const facts = holder === undefined ? undefined : await readSnapshot(ctx, fs, holder.directory, id.name);
+      if (holder === undefined || holder.entry?.isDeleted === true) return undefined;
+      const facts = await readSnapshot(ctx, fs, holder.directory, id.name);
       return facts === undefined ? undefined : { id, ...facts };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;

@@ -6,7 +6,7 @@ import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { looksDerived } from '../object-name.js';
 import { hasUserSnapshots } from './deleted-directory.js';
-import { deletedPath, homeOf, isWithin, parentOf, trashName, trashPath } from './volume-paths.js';
+import { deletedHomes, deletedPath, homeOf, parentOf, trashName, trashPath } from './volume-paths.js';
 
 const hiddenMode = 0o700;
 
@@ -22,21 +22,29 @@ export async function hideDirectory(
 ): Promise<string | undefined> {
   // What CreateVolume has made is a directory; an id that somebody has written may name anything.
   if (!looksDerived(id.path)) await refuseFile(ctx, fs, id);
+  const homes = deletedHomes(fs.root, homeOf(fs.root, groupPath, id.path), id.path);
   if (await hasUserSnapshots(ctx, fs, id.path)) {
     // They stay usable: the last one that is deleted takes the directory along.
     const { inode } = await fs.status(ctx, id.path);
-    const home = homeOf(fs.root, groupPath, id.path);
-    await moveTo(ctx, fs, id.path, deletedPath(home, id.path, inode.toString()));
+    await besideQuotas(homes, async (home) => moveTo(ctx, fs, id.path, deletedPath(home, id.path, inode.toString())));
     return undefined;
   }
-  const [first, second] = trashHomes(fs, id, groupPath);
-  try {
-    return (await moveInto(ctx, fs, id.path, first)) ? first : undefined;
-  } catch (error) {
-    // The group has a quota of its own, and nothing can be renamed across it.
-    if (second === undefined || !isCephError(error, errno.EXDEV)) throw error;
-    return (await moveInto(ctx, fs, id.path, second)) ? second : undefined;
+  return besideQuotas(homes, async (home) => moveInto(ctx, fs, id.path, home));
+}
+
+/** Nothing can be renamed across a quota's border: then it is beside the directory. @returns where; undefined when nothing was there. */
+async function besideQuotas(
+  homes: readonly string[],
+  move: (home: string) => Promise<boolean>,
+): Promise<string | undefined> {
+  for (const home of homes) {
+    try {
+      return (await move(home)) ? home : undefined;
+    } catch (error) {
+      if (home === homes.at(-1) || !isCephError(error, errno.EXDEV)) throw error;
+    }
   }
+  return undefined;
 }
 
 /** @throws DriverError FAILED_PRECONDITION also for a symbolic link: a volume is a directory itself. */
@@ -47,13 +55,6 @@ async function refuseFile(ctx: CallContext, fs: CephFileSystem, id: CephfsVolume
     'FAILED_PRECONDITION',
     `volume ${formatVolumeId(id)} can't be deleted: ${id.path} of file system "${id.fsName}" is no directory; correct the volume id in the PersistentVolume`,
   );
-}
-
-/** The group's trash is purged after a restart too; a directory that can't get there gets one beside it. */
-function trashHomes(fs: CephFileSystem, id: CephfsVolumeId, groupPath: string): [string, string?] {
-  const parent = parentOf(id.path);
-  if (!isWithin(groupPath, fs.root)) return [parent];
-  return parent === groupPath ? [groupPath] : [groupPath, parent];
 }
 
 export async function moveInto(ctx: CallContext, fs: CephFileSystem, path: string, home: string): Promise<boolean> {

@@ -4,12 +4,10 @@ import type { CallContext } from '../../platform/call-context.js';
 import type { Volume, VolumePage } from '../backend.js';
 import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
-import { sizeOf } from './create-request.js';
+import { maxBytesAttribute, recordAttribute } from './attributes.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
-import { nodeContext } from './parameters.js';
+import { recordedVolume } from './recorded-volume.js';
 
 /** Directories whose attributes are read at the same time. */
 const batch = 64;
@@ -88,11 +86,7 @@ async function volumeOf(
   const attributes = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
   const text = attributes?.get(recordAttribute);
   if (text === undefined) return undefined;
-  return {
-    id: { backend: 'cephfs', ...id },
-    sizeBytes: sizeOf(attributes?.get(maxBytesAttribute)) ?? 0n,
-    context: nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-  };
+  return recordedVolume(id, text, attributes?.get(maxBytesAttribute));
 }
 
 function tokenAfter(last: Found | undefined): string | undefined {

@@ -9,6 +9,8 @@ import type { Credentials } from '../../platform/credentials.js';
 import { checkAccess } from './check-access.js';
 import { chooseMounter } from './choose-mounter.js';
 import { explainMountFailure } from './explain-mount-failure.js';
+import { FileSystems } from './file-systems.js';
+import { findView } from './find-view.js';
 import type { CephfsMounter } from './mounter.js';
 import type { NodeParameters } from './node-parameters.js';
 
@@ -48,10 +50,13 @@ export async function mountDirectory(
   // A wrong key and a monitor that is down show here already, with an errno.
   const connection = await deps.ceph.connect(ctx, access);
   const mounter = await chooseMounter(ctx, deps.mounters, parameters.mounter);
+  const fileSystems = new FileSystems(deps.clusters, deps.ceph);
+  const view = id.isView === true ? await findView(ctx, fileSystems, id, request.credentials) : undefined;
   await mkdir(target, { recursive: true, mode: 0o750 });
   try {
     await mounter.mount(ctx, {
       id,
+      path: view?.directory ?? id.path,
       target,
       readOnly,
       monitors: connection.monitors,
@@ -66,9 +71,12 @@ export async function mountDirectory(
     throw await explainMountFailure(ctx, connection, id, error);
   }
   try {
+    // ceph-fuse can't mount a snapshot (16.2.15). Its directory is beneath, where nobody sees it.
+    if (view !== undefined) await deps.mounter.bindMount(`${target}/.snap/${view.snapshot}`, target);
     await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute: deps.readAttribute });
   } catch (error) {
-    await deps.mounter.unmountWithForce(target, umountTimeoutMs);
+    for (let layers = view === undefined ? 1 : 2; layers > 0; layers--)
+      await deps.mounter.unmountWithForce(target, umountTimeoutMs);
     await mounter.release(ctx, id);
     throw error;
   }

@@ -20,12 +20,15 @@ export interface RegisteredSnapshot {
   /** Decimal, in bytes. */
   readonly sizeBytes?: string;
   readonly createdMs?: number;
+  /** DeleteSnapshot has been answered; the snapshot stays for the volumes that show it. */
+  readonly isDeleted?: true;
 }
 
 export type TakenSnapshot = RegisteredSnapshot & Required<Pick<RegisteredSnapshot, 'sizeBytes' | 'createdMs'>>;
 
+/** Is it there, for whoever asks? */
 export function isTaken(entry: RegisteredSnapshot): entry is TakenSnapshot {
-  return entry.sizeBytes !== undefined && entry.createdMs !== undefined;
+  return entry.isDeleted !== true && entry.sizeBytes !== undefined && entry.createdMs !== undefined;
 }
 
 /** @returns what is there now: the own entry, or the one that was first. */
@@ -40,6 +43,12 @@ export async function register(
   await makeEntry(ctx, fs, registryPath(home), path);
   if (await fs.setAttribute(ctx, path, entryAttribute, JSON.stringify(entry), true)) return entry;
   const found = await lookUp(ctx, fs, home, snapshot);
+  if (found?.isDeleted === true) {
+    throw new DriverError(
+      'ALREADY_EXISTS',
+      `snapshot "${entry.name}" was deleted and is kept for the volumes that show it: use another name, or delete those volumes`,
+    );
+  }
   if (found !== undefined) return found;
   throw new DriverError('ABORTED', `snapshot "${entry.name}" is being deleted at this moment: repeat the request`);
 }
@@ -66,6 +75,21 @@ export async function complete(
   entry: TakenSnapshot,
 ): Promise<void> {
   await fs.setAttribute(ctx, `${registryPath(home)}/${snapshot}`, entryAttribute, JSON.stringify(entry));
+}
+
+/** From now on the snapshot is nobody's but of the volumes that show it. Snapshots made by hand get an entry for it. */
+export async function markDeleted(
+  ctx: CallContext,
+  fs: CephFileSystem,
+  home: string,
+  key: string,
+  entry: RegisteredSnapshot,
+): Promise<void> {
+  const path = `${registryPath(home)}/${key}`;
+  const text = JSON.stringify({ ...entry, isDeleted: true });
+  if ((await ifPresent(fs.setAttribute(ctx, path, entryAttribute, text))) !== undefined) return;
+  await makeEntry(ctx, fs, registryPath(home), path);
+  await fs.setAttribute(ctx, path, entryAttribute, text);
 }
 
 /** undefined when there is no such entry. */

@@ -20,8 +20,16 @@ export function deletedPath(home: string, path: string, inode: string): string {
   return `${join(home, hiddenName)}/deleted/${basename(path)}.${inode}`;
 }
 
-export function isDeletedPath(home: string, path: string): boolean {
-  return isWithin(path, `${join(home, hiddenName)}/deleted`);
+/** The directory whose hidden one holds such a directory; undefined for one that is no deleted volume's. */
+export function homeOfDeleted(path: string): string | undefined {
+  const at = path.lastIndexOf(`/${hiddenName}/deleted/`);
+  return at < 0 ? undefined : path.slice(0, at) || '/';
+}
+
+/** Where a deleted volume may have gone: its group, or beside where it was when a quota's border lies between. */
+export function deletedHomes(mountedRoot: string, home: string, path: string): string[] {
+  const parent = parentOf(path);
+  return parent === home || !isWithin(parent, mountedRoot) ? [home] : [home, parent];
 }
 
 /** One entry per snapshot. */
