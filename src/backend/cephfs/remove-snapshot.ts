@@ -17,7 +17,7 @@ export interface RemovalPlace extends Pick<CephfsVolumeId, 'clusterId' | 'fsName
   readonly home: string;
   /** @throws DriverError ABORTED while the snapshot is being copied. */
   readonly refuseWhileCopied: (path: string) => void;
-  /** A directory has been moved into the trash of this one. */
+  /** A directory has been moved into the trash of this one, or into one that it remembers. */
   readonly onTrashed: (home: string) => void;
 }
 
@@ -44,7 +44,7 @@ export async function removeSnapshot(
   await ifPresent(fs.removeDirectory(ctx, path));
   const deletedIn = homeOfDeleted(directory);
   if (deletedIn !== undefined && !(await hasUserSnapshots(ctx, fs, directory))) {
-    if (await moveInto(ctx, fs, directory, deletedIn)) place.onTrashed(deletedIn);
+    if (await moveInto(ctx, fs, directory, deletedIn)) place.onTrashed(home);
   }
   await forget(ctx, fs, home, key);
 }

@@ -32,6 +32,11 @@ export function deletedHomes(mountedRoot: string, home: string, path: string): s
   return parent === home || !isWithin(parent, mountedRoot) ? [home] : [home, parent];
 }
 
+/** One entry for each trash that lies outside of the group. */
+export function elsewherePath(groupPath: string): string {
+  return `${join(groupPath, hiddenName)}/elsewhere`;
+}
+
 /** One entry per snapshot. */
 export function registryPath(home: string): string {
   return `${join(home, hiddenName)}/snapshots`;
@@ -88,6 +93,13 @@ export function refuseUndeletable(id: CephfsVolumeId, groupPath: string): void {
     'FAILED_PRECONDITION',
     `volume ${formatVolumeId(id)} can't be deleted: ${why}; set persistentVolumeReclaimPolicy to Retain`,
   );
+}
+
+/** The path and those above it, below the mounted root, from the top down. */
+export function pathsTo(mountedRoot: string, path: string): string[] {
+  const paths: string[] = [];
+  for (let at = path; at !== mountedRoot && at !== '/'; at = parentOf(at)) paths.unshift(at);
+  return paths;
 }
 
 /** A name in the trash that nothing else has. */
