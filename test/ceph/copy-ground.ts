@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { CephFileSystem, TreeCopy } from '../../src/ceph/client.js';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
-import { context } from './contract-subject.js';
-import { directory } from './file-system.contract.js';
+import { context, directory } from './contract-subject.js';
 import { mountAll } from './odd-tree.js';
 import { realSubject } from './real-subject.js';
 

@@ -211,7 +211,7 @@ t.test('a stage that was cut off shows nothing but the snapshot when it is done 
 
 t.test('a user restricted to the group makes, mounts and deletes it, also when its source is gone', async (t) => {
   const user = `viewer-${site.pool}`;
-  const secrets = { userID: user, userKey: await site.cluster.createUser(user, provisionerCaps(group.path, 'rwps')) };
+  const secrets = { userID: user, userKey: await site.cluster.createUser(user, provisionerCaps(group.path)) };
   const reader = `reader-${site.pool}`;
   const readerSecrets = {
     userID: reader,

@@ -118,7 +118,7 @@ export function pathOf(volumeId: string): string {
 }
 
 /** Capabilities for making volumes below a directory. */
-export function provisionerCaps(path: string, flags = 'rwp'): Record<string, string> {
+export function provisionerCaps(path: string, flags = 'rwps'): Record<string, string> {
   return { mon: 'allow r', mds: `allow ${flags} path=${path}`, osd: `allow rw tag cephfs data=${fsName}` };
 }
 
