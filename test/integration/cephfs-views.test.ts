@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { localDaemons } from '../../src/platform/daemons.js';
 import { mountCapability } from '../harness/requests.js';
+import { clientsOf, evict } from './directories.js';
 import { asDirectory, asShared, openGroup, pathOf, provisionerCaps } from './group.js';
 import { outcomeOf, refusal, type Volume } from './rpc.js';
 import type { VolumeLife } from './volume-life.js';
@@ -204,6 +206,18 @@ t.test('a stage that was cut off shows nothing but the snapshot when it is done 
   const stagingPath = await life.stage(view.id, asReader);
   execFileSync('umount', [stagingPath]);
   t.equal(await readFile(join(stagingPath, 'data'), 'utf8'), 'now', 'the directory lies beneath');
+  const targetPath = await life.publish(view.id, stagingPath, asReader);
+  t.equal(await readFile(join(targetPath, 'data'), 'utf8'), 'then');
+  await life.detach(view.id, { stagingPath, targetPath });
+});
+
+t.test('when its daemon has died, a publish mounts it anew', async (t) => {
+  const { life, source, create } = await snapped(t);
+  const view = await create();
+  const stagingPath = await life.stage(view.id, asReader);
+  const clients = await clientsOf(site.cluster, pathOf(source.id));
+  for (const pid of await localDaemons.find('ceph-fuse', `fsname=${view.id},`)) process.kill(pid, 'SIGKILL');
+  await evict(site.cluster, clients);
   const targetPath = await life.publish(view.id, stagingPath, asReader);
   t.equal(await readFile(join(targetPath, 'data'), 'utf8'), 'then');
   await life.detach(view.id, { stagingPath, targetPath });
