@@ -149,8 +149,8 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   ): Promise<void>;
   /** undefined when there is no such volume. */
   findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<FoundVolume | undefined>;
-  /** Why a volume can't be used this way; undefined when it can. */
-  objection(capability: VolumeCapability): string | undefined;
+  /** Why a volume can't be used this way, this one if it is named; undefined when it can. */
+  objection(capability: VolumeCapability, id?: Id): string | undefined;
   /** @throws DriverError INVALID_ARGUMENT for parameters that name no such place. */
   capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity>;
   /** @param after where to go on ('' = from the start); @throws DriverError ABORTED when it is no such place. */
@@ -215,6 +215,8 @@ export interface StagedVolume {
   /** What publish binds: the staging directory, or the device file in it. */
   readonly source: string;
   readonly readOnly: boolean;
+  /** Why it can never be anything but read-only; undefined when it is a matter of how it was staged. */
+  readonly whyReadOnly?: string;
   /** False when what served it has died: staging it again makes it work. */
   readonly works: boolean;
 }

@@ -7,6 +7,9 @@ const snapshotNames = '6d0c1a3e-94f5-5b0d-8a1c-1f0e7e6f2c9b';
 
 const uuidV5Text = /[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+const snapshotPrefix = 'csi-snap-';
+const snapshotNameText = /^csi-snap-[A-Za-z0-9_-]{22}$/;
+
 export const defaultVolumeNamePrefix = 'csi-vol-';
 
 /** The object's name for a CO's volume name: the same name always lands on the same object (RFC 9562, UUIDv5). */
@@ -19,7 +22,12 @@ export function objectNameFor(coName: string, prefix: string): string {
  * that a person would give.
  */
 export function snapshotNameFor(coName: string): string {
-  return `csi-snap-${Buffer.from(uuidV5(coName, snapshotNames, Buffer.alloc(16))).toString('base64url')}`;
+  return `${snapshotPrefix}${Buffer.from(uuidV5(coName, snapshotNames, Buffer.alloc(16))).toString('base64url')}`;
+}
+
+/** Could snapshotNameFor have made this name? */
+export function looksTaken(snapshotName: string): boolean {
+  return snapshotNameText.test(snapshotName);
 }
 
 /** Could objectNameFor have made this name? */

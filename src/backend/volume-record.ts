@@ -16,6 +16,17 @@ export interface VolumeRecord {
   readonly sizeBytes?: string;
   /** The id of the snapshot or volume that it was made of. */
   readonly source?: string;
+  /** Set for a volume that has nothing of its own and shows that snapshot. */
+  readonly shows?: ShownSnapshot;
+}
+
+/** Where a snapshot of a CephFS directory lies, also when its volume is deleted. */
+export interface ShownSnapshot {
+  /** Where its directory was when the volume was made. */
+  readonly path: string;
+  /** That directory's, decimal; it stays when the directory is renamed. */
+  readonly inode: string;
+  readonly snapshot: string;
 }
 
 export interface RecordPlace {

@@ -8,23 +8,16 @@ import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, setStatus, statxAt, statxBytes, statxWant, timespecBytes } from './native/libcephfs.js';
 
 const longestTarget = 4096;
-const rewrite = constants.O_WRONLY | constants.O_TRUNC;
 const createNew = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-
-export interface FileCopyOptions {
-  /** The source is a snapshot. */
-  readonly isFrozen: boolean;
-  readonly onBytes: (bytes: number) => void;
-}
 
 /** Copies one file, symbolic link, fifo, socket or device node, whose mtime is set last: by it, one that is whole is known. */
 export class FileCopy {
   readonly #calls: TreeCalls;
-  readonly #options: FileCopyOptions;
+  readonly #onBytes: (bytes: number) => void;
 
-  constructor(calls: TreeCalls, options: FileCopyOptions) {
+  constructor(calls: TreeCalls, onBytes: (bytes: number) => void) {
     this.#calls = calls;
-    this.#options = options;
+    this.#onBytes = onBytes;
   }
 
   /**
@@ -34,11 +27,6 @@ export class FileCopy {
   async copy(place: Place, source: Found, parent: Pointer, there: Found | undefined): Promise<Found | undefined> {
     if (there !== undefined) {
       if (isWhole(source.status, there.status)) return undefined;
-      if (isRegular(source.status) && isRegular(there.status)) {
-        const file = await this.#calls.open(place, there.inode, rewrite);
-        await this.#fill(place, source, there.inode, file);
-        return undefined;
-      }
       await this.#remove(place, parent, there);
     }
     return this.#calls.asOwner(source.status, async (owner) => this.#make(place, source, parent, owner));
@@ -117,20 +105,17 @@ export class FileCopy {
     const from = await this.#calls.open(place, source.inode, constants.O_RDONLY);
     try {
       const sizeBytes = sizeOf(source.status);
-      const end = await copyData(this.#calls, { place, from, to, sizeBytes, onBytes: this.#options.onBytes });
-      if (!this.#options.isFrozen) await this.#checkUnchanged(place, source);
-      return end;
+      return await copyData(this.#calls, { place, from, to, sizeBytes, onBytes: this.#onBytes });
     } finally {
       await this.#calls.close(from);
     }
   }
 
-  async #checkUnchanged(place: Place, source: Found): Promise<void> {
-    const status = await this.#calls.statusOf(place, source.inode);
-    if (!isWhole(source.status, status)) throw this.#calls.changed(place, 'has changed');
-  }
-
-  /** Of another kind than the source: it isn't from an earlier copy of this source. */
+  /**
+   * What an earlier copy has left half, or somebody's. A file isn't written anew instead: libcephfs (16.2.15) may wait for ever when it
+   * writes beyond 4 MiB in a file that it has written before. It thinks that it has asked the MDS for the room already, which the MDS
+   * took back when the file was closed (tracker.ceph.com/issues/44801, fixed for another order of events).
+   */
   async #remove(place: Place, parent: Pointer, there: Found): Promise<void> {
     if (isDirectory(there.status)) this.#calls.check(place, -errno.EISDIR);
     await this.#calls.remove(place, parent);

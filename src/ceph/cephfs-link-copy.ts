@@ -1,6 +1,6 @@
 import { errno } from './ceph-error.js';
 import { zeroTerminated } from './cephfs-directory.js';
-import { type FileCopy, setTimeAlone } from './cephfs-file-copy.js';
+import { type FileCopy, isWhole, setTimeAlone } from './cephfs-file-copy.js';
 import type { Found, Place, TreeCalls } from './cephfs-tree-calls.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { libcephfs, statxAt, statxBytes, statxWant } from './native/libcephfs.js';
@@ -72,14 +72,12 @@ export class LinkCopy {
     const number = source.status.readBigUInt64LE(statxAt.inode);
     const first: Place = { parent: this.#ownPlace(), name: Buffer.from(number.toString(16)) };
     const known = await this.#calls.lookUp(first, directory);
-    if (known === undefined) {
-      const made = await this.#files.copy(place, source, parent, there);
-      const inode = made?.inode ?? there?.inode;
-      if (inode !== undefined) await this.#link(first, inode, directory);
-      return made;
-    }
+    if (known === undefined) return this.#copyFirst({ place, first }, source, { parent, directory }, there);
     try {
-      await this.#files.copy(first, source, directory, known); // a half one gets whole
+      if (!isWhole(source.status, known.status)) {
+        await this.#calls.remove(first, directory);
+        return await this.#copyFirst({ place, first }, source, { parent, directory }, there);
+      }
       if (there !== undefined) {
         if (sameInode(there, known)) return undefined;
         await this.#calls.remove(place, parent);
@@ -89,6 +87,24 @@ export class LinkCopy {
     } finally {
       await this.#calls.giveBack(known.inode);
     }
+  }
+
+  /** Copies the file itself, and remembers the copy. */
+  async #copyFirst(
+    { place, first }: { place: Place; first: Place },
+    source: Found,
+    { parent, directory }: { parent: Pointer; directory: Pointer },
+    there: Found | undefined,
+  ): Promise<Found | undefined> {
+    const made = await this.#files.copy(place, source, parent, there);
+    const inode = made?.inode ?? there?.inode;
+    try {
+      if (inode !== undefined) await this.#link(first, inode, directory);
+    } catch (error) {
+      if (made !== undefined) await this.#calls.giveBack(made.inode);
+      throw error;
+    }
+    return made;
   }
 
   /** Removes what it has needed. */

@@ -69,7 +69,7 @@ export class TreeCalls {
 
   /** What the source did while it was read, e.g. `has vanished`. */
   changed(place: Place, what: string): CephError {
-    const sentence = `can't ${this.#doing(place)}: it ${what} meanwhile, and what is copied must stand still: end what works there, or copy a snapshot of it`;
+    const sentence = `can't ${this.#doing(place)}: it ${what} meanwhile; a snapshot has to stay until its copy is whole`;
     return new CephError('ABORTED', sentence, errno.EAGAIN);
   }
 
@@ -104,7 +104,7 @@ export class TreeCalls {
     return { inode: written(out), status };
   }
 
-  /** Also of what other clients have written and not told the MDS yet; in a snapshot, the library answers with what it has. */
+  /** Of the target's: in a snapshot, the library would answer with what it has. */
   async statusOf(place: Place, inode: Pointer): Promise<Buffer> {
     const status = Buffer.alloc(statxBytes);
     const { handle, permissions } = this.mount;

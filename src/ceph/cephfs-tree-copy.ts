@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { CallContext } from '../platform/call-context.js';
+import { Branches } from './branches.js';
 import { CephError, errno } from './ceph-error.js';
 import { copyAttributes, copyQuotas, mirrorAttributes, removeDefaultAcl } from './cephfs-attribute-copy.js';
 import { zeroTerminated } from './cephfs-directory.js';
@@ -29,15 +30,15 @@ export class TreeCopies {
     const doing = `copy ${from} to ${to}`;
     const source = this.#mount.path(from);
     const target = this.#mount.path(to);
-    if (`${target}/`.startsWith(`${source}/`)) {
-      throw new CephError('INVALID_ARGUMENT', `can't ${doing}: that lies within it`, errno.EINVAL);
+    if (!from.split('/').includes('.snap')) {
+      throw new CephError('INVALID_ARGUMENT', `can't ${doing}: only a snapshot stands still`, errno.EINVAL);
     }
     const watch = new ProgressWatch(ctx.signal, this.#mount.silenceMs);
     try {
       await this.#mount.labour({ ...ctx, signal: watch.signal }, doing, async () =>
         this.#alone(target, async () => {
           const calls = new TreeCalls(this.#mount, { from, to }, watch, how.concurrency);
-          await new Copy(calls, how, from.split('/').includes('.snap')).run(source, target);
+          await new Copy(calls, how).run(source, target);
         }),
       );
     } finally {
@@ -68,27 +69,25 @@ export class TreeCopies {
 class Copy {
   readonly #calls: TreeCalls;
   readonly #how: TreeCopy;
-  readonly #isFrozen: boolean;
   readonly #files: FileCopy;
   readonly #filesAtOnce: ReturnType<typeof pLimit>;
+  readonly #branches: Branches;
   readonly #top: Place = { name: Buffer.alloc(0) };
   #links: LinkCopy | undefined;
-  #moreBranches: number;
   #entries = 0;
   #bytes = 0;
   #toldMs = 0;
 
-  constructor(calls: TreeCalls, how: TreeCopy, isFrozen: boolean) {
+  constructor(calls: TreeCalls, how: TreeCopy) {
     this.#calls = calls;
     this.#how = how;
-    this.#isFrozen = isFrozen;
     const onBytes = (bytes: number) => {
       this.#bytes += bytes;
       this.#tell();
     };
-    this.#files = new FileCopy(calls, { isFrozen, onBytes });
+    this.#files = new FileCopy(calls, onBytes);
     this.#filesAtOnce = pLimit(how.concurrency);
-    this.#moreBranches = how.concurrency - 1;
+    this.#branches = new Branches(how.concurrency);
   }
 
   async run(sourcePath: string, targetPath: string): Promise<void> {
@@ -128,35 +127,15 @@ class Copy {
           .filter((entry) => entry.isDirectory === wanted)
           .map((entry) => async () => this.#copyEntry({ parent: place, name: entry.name }, source, target, isNew));
       await settled(copying(false).map(async (copy) => this.#filesAtOnce(copy)));
-      await this.#branch(copying(true));
+      await this.#branches.goDown(copying(true));
     });
-  }
-
-  async #branch(directories: readonly (() => Promise<void>)[]): Promise<void> {
-    const branches: Promise<void>[] = [];
-    try {
-      for (const copy of directories) {
-        if (this.#moreBranches === 0) {
-          await copy();
-          continue;
-        }
-        this.#moreBranches -= 1;
-        const branch = copy().finally(() => {
-          this.#moreBranches += 1;
-        });
-        branch.catch(() => undefined); // it is asked for its outcome below, when the others have been begun
-        branches.push(branch);
-      }
-    } finally {
-      await Promise.allSettled(branches);
-    }
-    await settled(branches);
   }
 
   /** Whatever it is. */
   async #copyEntry(place: Place, sourceParent: Pointer, targetParent: Pointer, isNew: boolean): Promise<void> {
     try {
-      const source = await this.#findSource(place, sourceParent);
+      const source = await this.#calls.lookUp(place, sourceParent);
+      if (source === undefined) throw this.#calls.changed(place, 'has vanished');
       await this.#using(source.inode, async () => {
         const there = isNew ? undefined : await this.#calls.lookUp(place, targetParent);
         await this.#using(there?.inode, async () => {
@@ -168,18 +147,6 @@ class Copy {
       this.#tell();
     } catch (error) {
       this.#calls.fail(error);
-      throw error;
-    }
-  }
-
-  async #findSource(place: Place, parent: Pointer): Promise<Found> {
-    const found = await this.#calls.lookUp(place, parent);
-    if (found === undefined) throw this.#calls.changed(place, 'has vanished');
-    if (this.#isFrozen) return found;
-    try {
-      return { inode: found.inode, status: await this.#calls.statusOf(place, found.inode) };
-    } catch (error) {
-      await this.#calls.giveBack(found.inode);
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { CallContext } from '../platform/call-context.js';
+import { Branches } from './branches.js';
 import { CephError, errno } from './ceph-error.js';
 import { readBatch, zeroTerminated } from './cephfs-directory.js';
 import type { CephFsMount } from './cephfs-mount.js';
@@ -55,7 +56,7 @@ class Removal {
   readonly #how: TreeRemoval;
   readonly #watch: ProgressWatch;
   readonly #limit: ReturnType<typeof pLimit>;
-  #moreBranches: number;
+  readonly #branches: Branches;
 
   constructor(mount: CephFsMount, doing: string, how: TreeRemoval, watch: ProgressWatch) {
     this.#mount = mount;
@@ -63,7 +64,7 @@ class Removal {
     this.#how = how;
     this.#watch = watch;
     this.#limit = pLimit(how.concurrency);
-    this.#moreBranches = how.concurrency - 1;
+    this.#branches = new Branches(how.concurrency);
   }
 
   async find(path: string): Promise<Pointer | undefined> {
@@ -118,34 +119,16 @@ class Removal {
       seen += batch.length;
       const files = batch.filter((entry) => !entry.isDirectory);
       await settled(files.map(async ({ name }) => this.remove(inode, name)));
-      await this.#removeDirectories(
-        inode,
-        batch.filter((entry) => entry.isDirectory).map((entry) => entry.name),
+      const directories = batch.filter((entry) => entry.isDirectory);
+      await this.#branches.goDown(
+        directories.map(
+          ({ name }) =>
+            async () =>
+              this.#removeDirectory(inode, name),
+        ),
       );
     });
     return seen;
-  }
-
-  async #removeDirectories(parent: Pointer, names: readonly Buffer[]): Promise<void> {
-    const branches: Promise<void>[] = [];
-    try {
-      for (const name of names) {
-        const removing = () => this.#removeDirectory(parent, name);
-        if (this.#moreBranches === 0) {
-          await removing();
-          continue;
-        }
-        this.#moreBranches -= 1;
-        const branch = removing().finally(() => {
-          this.#moreBranches += 1;
-        });
-        branch.catch(() => undefined); // it is asked for its outcome below, when the others have been begun
-        branches.push(branch);
-      }
-    } finally {
-      await Promise.allSettled(branches);
-    }
-    await settled(branches);
   }
 
   async #removeSnapshots(inode: Pointer): Promise<void> {

@@ -106,10 +106,11 @@ export interface CephFileSystem {
   /** Removes an empty directory, or a snapshot (`DIRECTORY/.snap/NAME`). @throws CephError ENOENT, ENOTEMPTY. */
   removeDirectory(ctx: CallContext, path: string): Promise<void>;
   /**
-   * Copies what is in one directory, which may be a snapshot, into another one that is there: owners, modes, times, extended
-   * attributes, symbolic links, hard links and holes are kept, names of any bytes too. The two directories' own owner, mode and times
-   * included; CephFS's own attributes of the target (quota, layout) and the driver's (`trusted.cuttle.*`) are not touched. Nothing may
-   * change in either meanwhile. Cut off, it is called again, and doesn't copy whole files again that are there already.
+   * Copies what is in a snapshot into a directory that is there: owners, modes, times, extended attributes, symbolic links, hard
+   * links and holes are kept, names of any bytes too. The top's own owner, mode and times included; CephFS's own attributes of the
+   * target (quota, layout) and the driver's (`trusted.cuttle.*`) are not touched. Nobody else may write in the target meanwhile.
+   * Cut off, it is called again, and doesn't copy whole files again that are there already.
+   * @throws CephError EINVAL for a source that is no snapshot.
    */
   copyTree(ctx: CallContext, from: string, to: string, how: TreeCopy): Promise<void>;
   /**

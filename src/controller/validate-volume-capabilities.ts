@@ -16,7 +16,7 @@ export async function validateVolumeCapabilities(
   if (backend === undefined || volume === undefined) {
     throw new DriverError('NOT_FOUND', `volume "${idText}" does not exist`);
   }
-  const objections = input.capabilities.map((capability) => backend.objection(capability));
+  const objections = input.capabilities.map((capability) => backend.objection(capability, volume.id));
   return objections.find((objection) => objection !== undefined) ?? contextObjection(volume.context, input.context);
 }
 

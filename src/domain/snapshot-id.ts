@@ -36,6 +36,8 @@ export function parseSnapshotId(text: string): SnapshotId | undefined {
   const source = parseVolumeId(text.slice(0, at));
   const name = decodeField(text.slice(at + 1));
   if (source === undefined || name === undefined) return undefined;
+  // What shows a snapshot has none of its own.
+  if (source.backend === 'cephfs' && source.isView === true) return undefined;
   const isName = source.backend === 'rbd' ? isObjectName(name) : isFileName(name);
   return isName ? { source, name } : undefined;
 }

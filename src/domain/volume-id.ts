@@ -18,6 +18,8 @@ export interface CephfsVolumeId {
   readonly fsName: string;
   /** Absolute within the file system, e.g. `/volumes/csi/csi-vol-1`. */
   readonly path: string;
+  /** The directory only says, in its record, which snapshot the volume shows (ADR 0017). */
+  readonly isView?: true;
 }
 
 export type VolumeId = RbdVolumeId | CephfsVolumeId;
@@ -27,10 +29,12 @@ export const maxVolumeIdBytes = 128;
 
 const plain = /^[A-Za-z0-9._-]$/;
 const encodedField = /^(?:[A-Za-z0-9._-]|%[0-9A-F]{2})*$/;
+/** What ends the id of a volume that shows a snapshot. */
+const viewMark = 'view';
 
 /**
  * Writes a volume id: `rbd:<cluster>:<pool>:<namespace>:<image>` or `cephfs:<cluster>:<file system>:<path>`, every field
- * percent-encoded outside `A-Za-z0-9._-`, a path's `/` left as it is.
+ * percent-encoded outside `A-Za-z0-9._-`, a path's `/` left as it is; one that shows a snapshot ends with `:view`.
  * @throws DriverError INVALID_ARGUMENT when it would pass 128 bytes.
  */
 export function formatVolumeId(id: VolumeId): string {
@@ -47,7 +51,8 @@ export function formatVolumeId(id: VolumeId): string {
 
 function fieldsOf(id: VolumeId): string[] {
   if (id.backend === 'rbd') return [id.clusterId, id.pool, id.namespace, id.image].map(encodeField);
-  return [encodeField(id.clusterId), encodeField(id.fsName), id.path.split('/').map(encodeField).join('/')];
+  const fields = [encodeField(id.clusterId), encodeField(id.fsName), id.path.split('/').map(encodeField).join('/')];
+  return id.isView === true ? [...fields, viewMark] : fields;
 }
 
 function shortenable(id: VolumeId): string {
@@ -61,6 +66,7 @@ export function parseVolumeId(text: string): VolumeId | undefined {
   const [backend, ...fields] = text.split(':');
   if (backend === 'rbd' && fields.length === 4) return parseRbd(fields);
   if (backend === 'cephfs' && fields.length === 3) return parseCephfs(fields);
+  if (backend === 'cephfs' && fields.length === 4 && fields[3] === viewMark) return viewOf(parseCephfs(fields));
   return undefined;
 }
 
@@ -81,6 +87,10 @@ function parseCephfs(fields: readonly string[]): CephfsVolumeId | undefined {
   const path = names.join('/');
   if (!isObjectName(clusterId) || !isObjectName(fsName) || !isDirectoryPath(path)) return undefined;
   return { backend: 'cephfs', clusterId, fsName, path };
+}
+
+function viewOf(id: CephfsVolumeId | undefined): CephfsVolumeId | undefined {
+  return id === undefined ? undefined : { ...id, isView: true };
 }
 
 /**

@@ -58,7 +58,8 @@ function refuseOtherAccess(input: PublishInput, staged: StagedVolume, readOnly: 
   if (!readOnly && staged.readOnly) {
     throw new DriverError(
       'FAILED_PRECONDITION',
-      `volume ${id} is staged read-only and can't be published for writing: unstage it and stage it with a writer access mode`,
+      staged.whyReadOnly ??
+        `volume ${id} is staged read-only and can't be published for writing: unstage it and stage it with a writer access mode`,
     );
   }
   // A read-only bind of a device node does not stop writes to the device.

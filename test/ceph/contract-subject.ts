@@ -1,5 +1,5 @@
 import pino from 'pino';
-import type { CephAccess, CephClient, CephPool, ImageCreation } from '../../src/ceph/client.js';
+import type { CephAccess, CephClient, CephPool, DirectoryCreation, ImageCreation } from '../../src/ceph/client.js';
 import { isCephError } from '../../src/ceph/ceph-error.js';
 import { DriverError } from '../../src/domain/errors.js';
 import type { CallContext } from '../../src/platform/call-context.js';
@@ -45,6 +45,10 @@ export const defaultFeatures = 61n;
 
 export function creation(options: Partial<ImageCreation> = {}): ImageCreation {
   return { sizeBytes: 1n << 30n, features: defaultFeatures, ...options };
+}
+
+export function directory(options: Partial<DirectoryCreation> = {}): DirectoryCreation {
+  return { mode: 0o755, attributes: new Map(), ...options };
 }
 
 export async function openPool(subject: ContractSubject, namespace = ''): Promise<CephPool> {

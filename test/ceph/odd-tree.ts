@@ -27,8 +27,11 @@ export function surveyOf(path: string): string[] {
   return python(surveyor, [path]).trim().split('\n');
 }
 
+/** One that waits for a mount that hangs takes notice of nothing else. */
+const patience = { timeout: 30_000, killSignal: 'SIGKILL' } as const;
+
 function python(program: string, args: readonly string[]): string {
-  return execFileSync('python3', ['-c', program, ...args], { encoding: 'utf8', maxBuffer: 64 << 20, timeout: 60_000 });
+  return execFileSync('python3', ['-c', program, ...args], { encoding: 'utf8', maxBuffer: 64 << 20, ...patience });
 }
 
 const builder = String.raw`

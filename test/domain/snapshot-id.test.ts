@@ -31,6 +31,7 @@ for (const text of [
   'rbd:default:rbd::a@%61',
   'nfs:default:rbd::a@b',
   'cephfs:default:cephfs:/a/../b@c',
+  'cephfs:default:cephfs:/a:view@c',
   `rbd:default:rbd::a@${'b'.repeat(120)}`,
 ]) {
   t.test(`${text === '' ? 'nothing' : text} is no snapshot's id`, (t) => {

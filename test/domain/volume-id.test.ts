@@ -37,6 +37,7 @@ const directoryTexts: readonly [Partial<CephfsVolumeId>, string][] = [
   [{ path: '/k8s_test' }, 'cephfs:default:cephfs:/k8s_test'],
   [{ path: '/with blank/größe/..a' }, 'cephfs:default:cephfs:/with%20blank/gr%C3%B6%C3%9Fe/..a'],
   [{ fsName: 'a:b', path: '/a@b:c%' }, 'cephfs:default:a%3Ab:/a%40b%3Ac%25'],
+  [{ isView: true }, 'cephfs:default:cephfs:/volumes/csi/a:view'],
 ];
 
 for (const [change, text] of directoryTexts) {
@@ -74,6 +75,9 @@ const refused: readonly [string, string][] = [
   ['a directory without a file system', 'cephfs:default::/a'],
   ['a directory without a cluster', 'cephfs::cephfs:/a'],
   ['a directory with the fields of an image', 'cephfs:default:cephfs::/a'],
+  ['a directory with another mark', 'cephfs:default:cephfs:/a:copy'],
+  ['a directory with two marks', 'cephfs:default:cephfs:/a:view:view'],
+  ['a view without a path', 'cephfs:default:cephfs::view'],
   ['nothing', ''],
   ['an id of csi-sanity', 'fake-vol-id'],
   ["ceph-csi's id", '0001-0009-rook-ceph-0000000000000001-89d4e8e4-7b1e-11ee-8f4a-0a580a800202'],

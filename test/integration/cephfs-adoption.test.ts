@@ -1,5 +1,5 @@
 import { mkdir, readdir, rm, statfs, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import { asShared, openGroup } from './group.js';
@@ -151,6 +151,23 @@ t.test('of a symbolic link, neither the link nor what it leads to is deleted', a
   t.equal(outcome.code, 'FAILED_PRECONDITION', outcome.message);
   t.equal(await directories.read(`${group.path}/target/data`), 'of the target');
   t.equal(await directories.read(`${group.path}/link/data`), 'of the target');
+});
+
+t.test('a symbolic link on the way leads around nothing that is protected', async (t) => {
+  await directories.make(`${group.path}/.cuttle/trash/kept`);
+  const link = `${directories.top}/link`;
+  for (const [to, inside] of [
+    [`${group.path}/.cuttle`, 'trash'],
+    [group.path, '.'],
+    [`${group.path}/.cuttle/trash`, 'kept'],
+  ] as const) {
+    await symlink(relative(dirname(link), to), group.onHost(link));
+    const path = inside === '.' ? link : `${link}/${inside}`;
+    const { code, message } = await refusal(site.rpc.delete(directories.id(path)));
+    t.equal(code, 'FAILED_PRECONDITION', message);
+    t.match(message, `${link} of file system "cephfs" is no directory`);
+    await rm(group.onHost(link));
+  }
 });
 
 for (const [what, place, inMessage] of [

@@ -100,7 +100,7 @@ t.test('a user without the flag p is told so, and leaves no directory that someb
     const { code, message } = await refusal(site.rpc.create('no quota', { ...asDirectory, secrets: withoutP.secrets }));
     t.equal(code, 'PERMISSION_DENIED', message);
     t.match(message, `client.${withoutP.name}`);
-    t.match(message, /mds 'allow rwps? path=.*p sets quotas/);
+    t.match(message, /mds 'allow rwps path=.*p sets quotas/);
   });
   const { secrets } = provisioner;
   const volume = await site.rpc.create('no quota', { ...asDirectory, secrets });
@@ -130,7 +130,7 @@ for (const [what, user] of [
         const { code, message } = await refusal(work());
         t.equal(code, 'PERMISSION_DENIED', `${rpc}: ${message}`);
         t.match(message, `client.${user.name}`, rpc);
-        t.match(message, /mds 'allow rwps? path=/, `${rpc} says what it takes`);
+        t.match(message, /mds 'allow rwps path=/, `${rpc} says what it takes`);
       }
     });
     await site.rpc.delete(mine.id, provisioner.secrets);

@@ -158,17 +158,23 @@ t.test('two drivers on one group delete side by side, and each volume is purged 
   t.ok(await eventually(async () => (await both()) === names.length, secondsMs), 'no volume was purged twice');
 });
 
-t.test('where a quota stands between a directory and the group, it is purged beside the directory', async (t) => {
-  const top = `${directories.top}/realm`;
-  const id = await directories.make(`${top}/volume`);
-  group.setAttribute(top, 'ceph.quota.max_bytes', String(1 << 30));
-  await fill(`${top}/volume`, 10);
-  await site.rpc.delete(id);
-  t.notOk(await group.has(`${top}/volume`));
-  const trash = group.onHost(`${top}/.cuttle/trash`);
-  t.ok(await eventually(async () => (await readdir(trash)).length === 0, secondsMs));
-  await rm(group.onHost(top), { recursive: true });
-});
+t.test(
+  'where a quota stands between a directory and the group, it is purged beside it, after a kill too',
+  async (t) => {
+    const top = `${directories.top}/realm`;
+    const id = await directories.make(`${top}/volume`);
+    group.setAttribute(top, 'ceph.quota.max_bytes', String(1 << 30));
+    await fill(`${top}/volume`, 10);
+    const release = await holdPurgeLock(t);
+    await site.rpc.delete(id);
+    t.notOk(await group.has(`${top}/volume`));
+    const trash = group.onHost(`${top}/.cuttle/trash`);
+    t.equal((await readdir(trash)).length, 1);
+    await site.restart('SIGKILL', release);
+    t.ok(await eventually(async () => (await readdir(trash)).length === 0, secondsMs));
+    await rm(group.onHost(top), { recursive: true });
+  },
+);
 
 t.test('in a group with a quota of its own volumes are made, deleted and purged', async (t) => {
   group.setAttribute(group.path, 'ceph.quota.max_bytes', String(256 << 20));

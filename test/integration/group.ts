@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Test } from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import type { TestCluster } from '../harness/cluster.js';
@@ -34,11 +33,11 @@ export class Group {
 
   /** Names of what lies in it, the driver's hidden directory left out. */
   async names(): Promise<string[]> {
-    return (await this.#list('')).filter((name) => name !== '.cuttle').sort();
+    return (await this.list(this.path)).filter((name) => name !== '.cuttle').sort();
   }
 
   async trash(): Promise<string[]> {
-    return this.#list('.cuttle/trash');
+    return this.list(`${this.path}/.cuttle/trash`);
   }
 
   async isPurged(): Promise<boolean> {
@@ -82,8 +81,9 @@ export class Group {
     t.teardown(async () => rmdir(snapshot).catch(() => undefined));
   }
 
-  async #list(name: string): Promise<string[]> {
-    return readdir(join(this.onHost(this.path), name)).catch(() => []);
+  /** Names in a directory anywhere; none when it isn't there. */
+  async list(path: string): Promise<string[]> {
+    return readdir(this.onHost(path)).catch(() => []);
   }
 }
 
@@ -118,7 +118,7 @@ export function pathOf(volumeId: string): string {
 }
 
 /** Capabilities for making volumes below a directory. */
-export function provisionerCaps(path: string, flags = 'rwp'): Record<string, string> {
+export function provisionerCaps(path: string, flags = 'rwps'): Record<string, string> {
   return { mon: 'allow r', mds: `allow ${flags} path=${path}`, osd: `allow rw tag cephfs data=${fsName}` };
 }
 

@@ -11,7 +11,7 @@ export function capabilityAdvice(id: CephfsVolumeId, user: string): string {
   const fs = id.fsName; // letters, digits and .-_ only (ceph fs new)
   const mds = path === '/' ? `allow rw fsname=${fs}` : `allow rw fsname=${fs} path=${inCapabilities(path)}`;
   const words = ['mon', `allow r fsname=${fs}`, 'mds', mds, 'osd', `allow rw tag cephfs data=${fs}`];
-  return `ceph auth caps client.${user} ${words.map(quoted).join(' ')} (it replaces what the user has: ceph auth get client.${user})`;
+  return `ceph auth caps client.${user} ${words.map(quoted).join(' ')} (it replaces what the user has: ceph auth get client.${user}; one that also makes volumes needs rwps in place of mds' rw)`;
 }
 
 /** mds/MDSAuthCaps.cc: a path with other characters stands in quotes of either kind. */

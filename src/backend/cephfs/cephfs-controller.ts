@@ -1,7 +1,7 @@
 import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
-import type { VolumeCapability } from '../../domain/capability.js';
+import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
@@ -28,7 +28,7 @@ import { CephfsSnapshotBackend } from './cephfs-snapshot-backend.js';
 import { CopyJobs } from './copy-jobs.js';
 import { abandonCopy } from './create-copy.js';
 import { planVolume } from './create-volume.js';
-import { growQuota } from './expand-volume.js';
+import { growQuota, keepSize } from './expand-volume.js';
 import { hideDirectory } from './delete-volume.js';
 import { directoryAttachments, refuseInUse } from './directory-attachments.js';
 import { DirectoryTrash, type GroupPlace } from './directory-trash.js';
@@ -37,6 +37,8 @@ import { listVolumes } from './list-volumes.js';
 import { modifyDirectory } from './modify-volume.js';
 import { parseMutableParameters } from './mutable-parameters.js';
 import { readVolume } from './read-volume.js';
+import { deleteView } from './remove-snapshot.js';
+import { whyReadOnly } from './views.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
 
 export interface CephfsControllerDependencies {
@@ -100,6 +102,10 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
       await refuseInUse(ctx, fs, id);
+      if (id.isView === true) {
+        await deleteView(ctx, this.snapshots.removalPlace(fs, id, credentials), id, groupPath);
+        return;
+      }
       const home = await this.#purger.beside(async () => hideDirectory(ctx, fs, id, groupPath));
       const abandoned = home ?? (await abandonCopy(ctx, { fs, jobs: this.#copies, groupPath }, id));
       if (abandoned === undefined) this.#purger.meet(this.#groupOf(id), credentials);
@@ -132,7 +138,9 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   ): Promise<FoundVolume | undefined> {
     try {
       const { fs } = await this.#fileSystems.open(ctx, id, credentials);
-      return (await readVolume(ctx, fs, id))?.volume;
+      const read = await readVolume(ctx, fs, id);
+      if (read === undefined || (id.isView === true && !read.hasRecord)) return undefined;
+      return read.volume.id.isView === id.isView ? read.volume : undefined;
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -146,6 +154,7 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     credentials: Credentials | undefined,
   ): Promise<GrownVolume> {
     const { fs } = await this.#fileSystems.open(ctx, id, credentials);
+    if (id.isView === true) return { sizeBytes: await keepSize(ctx, fs, id, range), needsNode: false };
     return { sizeBytes: await growQuota(ctx, fs, id, range), needsNode: false };
   }
 
@@ -156,11 +165,14 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     credentials: Credentials | undefined,
   ): Promise<void> {
     const wanted = parseMutableParameters(mutableParameters);
+    if (id.isView === true && Object.keys(mutableParameters).length > 0)
+      throw new DriverError('INVALID_ARGUMENT', whyReadOnly(id));
     await modifyDirectory(ctx, await this.#fileSystems.open(ctx, id, credentials), id, wanted);
   }
 
   /** fs_type is not looked at: the external-provisioner puts its --default-fstype into every request that names none. */
-  objection({ access }: VolumeCapability): string | undefined {
+  objection({ access, mode }: VolumeCapability, id?: CephfsVolumeId): string | undefined {
+    if (id?.isView === true && !isReaderOnly(mode)) return whyReadOnly(id);
     if (access.type === 'block') {
       return 'a CephFS directory is no block device: use volumeMode Filesystem, or an RBD volume';
     }

@@ -15,6 +15,7 @@ import {
   nameClient,
   refuseUnattached,
 } from './mounted-clients.js';
+import { whyReadOnly } from './views.js';
 import type { CephfsMounter, MounterName } from './mounter.js';
 import { checkMountOptions, parseNodeParameters } from './node-parameters.js';
 import { isInSnapshot } from './volume-paths.js';
@@ -49,6 +50,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
         `volume ${formatVolumeId(id)} is a CephFS directory and has no block device: use volumeMode Filesystem, or a StorageClass with backend "rbd"`,
       );
     }
+    if (id.isView === true && !isReaderOnly(mode)) throw new DriverError('FAILED_PRECONDITION', whyReadOnly(id));
     const parameters = parseNodeParameters(input.context);
     checkMountOptions('volume_capability.mount.mount_flags', access.mountFlags);
     const flags = access.mountFlags.filter((flag) => flag !== 'ro' && flag !== 'rw');
@@ -75,7 +77,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
         `volume ${formatVolumeId(id)} is still published at ${elsewhere.mountPoint}: unpublish it there, then unstage it`,
       );
     }
-    const wasDead = here.length > 0 && !(await this.#forgetClient(ctx, id, stagingPath));
+    const wasDead = here.length > 0 && !isFrozen(id) && !(await this.#forgetClient(ctx, id, stagingPath));
     try {
       await this.#unmount(id, stagingPath);
     } catch (error) {
@@ -94,8 +96,10 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   async staged(_ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
     const found = await this.#atPath(id, stagingPath);
     if (found === undefined) return undefined;
-    const works = (await this.#probe(id, stagingPath)) === 'present';
-    return { access: 'mount', source: stagingPath, readOnly: isReadOnly(found.entry), works };
+    const works = (await this.#probe(id, stagingPath)) === 'present' && isWhole(found.entry, id);
+    const readOnly = isReadOnly(found.entry);
+    const why = id.isView === true ? { whyReadOnly: whyReadOnly(id) } : {};
+    return { access: 'mount', source: stagingPath, readOnly, ...why, works };
   }
 
   /** statfs(2) counts the whole file system; the directory's own attributes count the volume (Ceph: "ceph.dir.rentries"). */
@@ -124,8 +128,8 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
       return false;
     }
     const state = await this.#probeBeside(ctx, input);
-    if (state !== 'present') {
-      ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead: staging anew');
+    if (state !== 'present' || !isWhole(found.entry, id)) {
+      ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead or half: staging anew');
       await this.#unmount(id, stagingPath);
       return false;
     }
@@ -137,7 +141,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     const asked = wanted === 'auto' ? found.by.kind : wanted;
     if (isReadOnly(found.entry) === readOnly && found.by.kind === asked) {
       // The stage may have been cut off before it had written down its client.
-      if (!readOnly && !isInSnapshot(id.path)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      if (!readOnly && !isFrozen(id)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
       return true;
     }
     throw new DriverError(
@@ -157,12 +161,13 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
 
   /** What comes after the mount: may it stay, and whose is it? */
   async #settle(ctx: CallContext, id: CephfsVolumeId, stagingPath: string, readOnly: boolean): Promise<void> {
+    if (isFrozen(id)) return;
     const found = await this.#atPath(id, stagingPath);
     if (found === undefined) return;
     try {
       await refuseUnattached(this.#deps, id, stagingPath);
       // A client that can't write needs no fence.
-      if (!readOnly && !isInSnapshot(id.path)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      if (!readOnly) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
     } catch (error) {
       await this.#unmount(id, stagingPath);
       await found.by.release(ctx, id);
@@ -246,6 +251,16 @@ function silent(id: CephfsVolumeId, stagingPath: string): DriverError {
 
 function isSameDevice(a: MountInfo, b: MountInfo): boolean {
   return a.major === b.major && a.minor === b.minor;
+}
+
+/** What is mounted is a snapshot: nothing of ours can be written there, and what is there was its source's. */
+function isFrozen(id: CephfsVolumeId): boolean {
+  return id.isView === true || isInSnapshot(id.path);
+}
+
+/** Of a volume that shows a snapshot, that snapshot lies above the directory that it was taken of. */
+function isWhole(entry: MountInfo, id: CephfsVolumeId): boolean {
+  return id.isView !== true || entry.root.startsWith('/.snap/');
 }
 
 function isReadOnly(entry: MountInfo): boolean {

@@ -11,12 +11,11 @@ import { formatPageToken, parsePageToken } from '../page-token.js';
 import { isTaken } from '../registered-snapshot.js';
 import { maxBytesAttribute } from './attributes.js';
 import { sizeOf } from './create-request.js';
-import { hasUserSnapshots } from './deleted-directory.js';
-import { moveInto } from './delete-volume.js';
 import type { GroupPlace } from './directory-trash.js';
 import type { FileSystems } from './file-systems.js';
 import { groupsInOrder } from './groups-in-order.js';
 import { findHolder, readSnapshot, type SnapshotFacts } from './locate-snapshot.js';
+import { removeSnapshot } from './remove-snapshot.js';
 import {
   complete,
   forget,
@@ -26,7 +25,7 @@ import {
   type RegisteredDirectorySnapshot,
   type TakenSnapshot,
 } from './snapshot-registry.js';
-import { homeOf, isDeletedPath, snapshotPath } from './volume-paths.js';
+import { homeOf, snapshotPath } from './volume-paths.js';
 
 /** Entries that are read together when all are wanted. */
 const registryPart = 500;
@@ -56,6 +55,12 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
   /** The name is registered first, which decides whose it is; cut off afterwards, the repeated request goes on from there. */
   async create(ctx: CallContext, input: CreateSnapshotInput<CephfsVolumeId>): Promise<Snapshot> {
     const { source, name } = input;
+    if (source.isView === true) {
+      throw new DriverError(
+        'INVALID_ARGUMENT',
+        `volume ${formatVolumeId(source)} shows a snapshot and never changes: keep that snapshot instead of taking another one`,
+      );
+    }
     const { fs, home } = await this.#open(ctx, source, input.credentials);
     const found = await readSource(ctx, fs, source.path);
     if (found === undefined) {
@@ -83,38 +88,35 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     return snapshotOf(id, taken);
   }
 
+  /** For what removes snapshots: DeleteSnapshot, and DeleteVolume of the last volume that shows one. */
+  removalPlace(fs: CephFileSystem, id: CephfsVolumeId, credentials: Credentials | undefined) {
+    const { clusterId, fsName } = id;
+    const { refuseWhileCopied, onTrashed } = this.#deps;
+    return {
+      ...{ fs, clusterId, fsName, refuseWhileCopied },
+      onTrashed: (home: string) => {
+        onTrashed({ clusterId, fsName, groupPath: home }, credentials);
+      },
+    };
+  }
+
   /** The registry's entry goes last: a repeated request still finds what the first has left. */
   async delete(ctx: CallContext, id: SnapshotId<CephfsVolumeId>, credentials: Credentials | undefined): Promise<void> {
     try {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
       if (holder !== undefined) {
-        await this.#removeFrom(ctx, fs, home, holder.directory, id, credentials);
-        // A DeleteVolume may have moved the directory meanwhile, with the snapshot in it.
-        const { directory } = (await findHolder(ctx, fs, home, id)) ?? holder;
-        if (directory !== holder.directory) await this.#removeFrom(ctx, fs, home, directory, id, credentials);
+        const place = { ...this.removalPlace(fs, id.source, credentials), home };
+        await removeSnapshot(ctx, place, holder.shown, holder.directory);
+        return;
       }
-      const entry = holder?.entry ?? (await lookUp(ctx, fs, home, id.name));
+      const entry = await lookUp(ctx, fs, home, id.name);
       if (entry?.path === id.source.path) await forget(ctx, fs, home, id.name);
     } catch (error) {
       // The file system itself is gone, and with it the snapshot.
       if (isCephError(error, errno.ENOENT) && isDriverError(error, 'NOT_FOUND')) return;
       throw error;
     }
-  }
-
-  async #removeFrom(
-    ctx: CallContext,
-    fs: CephFileSystem,
-    home: string,
-    directory: string,
-    id: SnapshotId<CephfsVolumeId>,
-    credentials: Credentials | undefined,
-  ): Promise<void> {
-    this.#deps.refuseWhileCopied(snapshotPath(directory, id.name));
-    await ifPresent(fs.removeDirectory(ctx, snapshotPath(directory, id.name)));
-    if (!isDeletedPath(home, directory) || (await hasUserSnapshots(ctx, fs, directory))) return;
-    if (await moveInto(ctx, fs, directory, home)) this.#deps.onTrashed({ ...id.source, groupPath: home }, credentials);
   }
 
   async find(
@@ -125,10 +127,11 @@ export class CephfsSnapshotBackend implements SnapshotBackend<CephfsVolumeId> {
     try {
       const { fs, home } = await this.#open(ctx, id.source, credentials);
       const holder = await findHolder(ctx, fs, home, id);
-      const facts = holder === undefined ? undefined : await readSnapshot(ctx, fs, holder.directory, id.name);
+      if (holder === undefined || holder.entry?.isDeleted === true) return undefined;
+      const facts = await readSnapshot(ctx, fs, holder.directory, id.name);
       if (facts === undefined) return undefined;
       // As CreateSnapshot has said it; one that was made by hand speaks for itself.
-      return holder?.entry !== undefined && isTaken(holder.entry) ? snapshotOf(id, holder.entry) : { id, ...facts };
+      return holder.entry !== undefined && isTaken(holder.entry) ? snapshotOf(id, holder.entry) : { id, ...facts };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;

@@ -1,32 +1,19 @@
 import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
-import { type CapacityRange, chooseSize, sizeFits } from '../../domain/capacity.js';
-import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { ContentSource, Volume } from '../backend.js';
-import { sourceText } from '../content-source.js';
-import { maxBytesAttribute, recordAttribute, usedBytesAttribute } from './attributes.js';
+import { maxBytesAttribute, recordAttribute } from './attributes.js';
+import { copySize, findOrigin, type GroupOfFileSystem, releaseOwnSnapshot } from './content-origin.js';
 import type { CopyJobs } from './copy-jobs.js';
-import { answerExisting, type CreateRequest, quotaFor, setLayoutAndQuota, sizeOf, volumeOf } from './create-request.js';
+import { answerExisting, type CreateRequest, setLayoutAndQuota, volumeOf } from './create-request.js';
 import { moveInto } from './delete-volume.js';
-import { ownSnapshotPrefix } from './deleted-directory.js';
-import { findHolder, readSnapshot } from './locate-snapshot.js';
-import { copyPath, homeOf, parentOf, snapshotPath } from './volume-paths.js';
+import { copyPath, homeOf, parentOf } from './volume-paths.js';
 
 const hiddenMode = 0o700;
 
-/** What is copied: a snapshot that a user has taken, or one that was taken for this copy alone. */
-interface Origin {
-  readonly path: string;
-  readonly sizeBytes: bigint;
-  readonly isOwn: boolean;
-}
-
-export interface CopyPlace {
-  readonly fs: CephFileSystem;
+export interface CopyPlace extends GroupOfFileSystem {
   readonly jobs: CopyJobs;
-  readonly groupPath: string;
 }
 
 /** Equal for requests that make the same volume. */
@@ -92,79 +79,6 @@ export async function abandonCopy(ctx: CallContext, place: CopyPlace, id: Cephfs
   await place.jobs.cancel(copyKey(id));
   const home = homeOf(place.fs.root, place.groupPath, id.path);
   return (await moveInto(ctx, place.fs, copyPath(home, id.path), home)) ? home : undefined;
-}
-
-async function findOrigin(
-  ctx: CallContext,
-  place: CopyPlace,
-  target: CephfsVolumeId,
-  source: ContentSource,
-): Promise<Origin> {
-  const volume = 'snapshot' in source ? source.snapshot.source : source.volume;
-  if (volume.backend !== 'cephfs' || volume.clusterId !== target.clusterId || volume.fsName !== target.fsName) {
-    throw new DriverError(
-      'INVALID_ARGUMENT',
-      `volume_content_source is ${sourceText(source)}: a CephFS volume is made of what is in its own file system "${target.fsName}" of cluster "${target.clusterId}" only`,
-    );
-  }
-  if ('volume' in source) return takeOwnSnapshot(ctx, place.fs, volume, target, source);
-  const sourceHome = homeOf(place.fs.root, place.groupPath, volume.path);
-  const holder = await findHolder(ctx, place.fs, sourceHome, { source: volume, name: source.snapshot.name });
-  const facts =
-    holder === undefined ? undefined : await readSnapshot(ctx, place.fs, holder.directory, source.snapshot.name);
-  if (holder === undefined || facts === undefined)
-    throw new DriverError('NOT_FOUND', `snapshot ${sourceText(source)} does not exist`);
-  return { path: snapshotPath(holder.directory, source.snapshot.name), sizeBytes: facts.sizeBytes, isOwn: false };
-}
-
-async function takeOwnSnapshot(
-  ctx: CallContext,
-  fs: CephFileSystem,
-  volume: CephfsVolumeId,
-  target: CephfsVolumeId,
-  source: ContentSource,
-): Promise<Origin> {
-  const path = ownSnapshotPath(volume, target);
-  try {
-    const found = await fs.attributes(ctx, volume.path, [maxBytesAttribute, usedBytesAttribute]);
-    try {
-      await fs.makeDirectory(ctx, path, { mode: 0o755, attributes: new Map() });
-    } catch (error) {
-      if (!isCephError(error, errno.EEXIST)) throw error;
-    }
-    const sizeBytes = sizeOf(found.get(maxBytesAttribute)) ?? BigInt(found.get(usedBytesAttribute) ?? '0');
-    return { path, sizeBytes, isOwn: true };
-  } catch (error) {
-    if (!isCephError(error, errno.ENOENT)) throw error;
-    throw new DriverError('NOT_FOUND', `volume ${sourceText(source)} does not exist`, { cause: error });
-  }
-}
-
-async function releaseOwnSnapshot(
-  ctx: CallContext,
-  fs: CephFileSystem,
-  source: ContentSource,
-  target: CephfsVolumeId,
-): Promise<void> {
-  if (!('volume' in source) || source.volume.backend !== 'cephfs') return;
-  await ifPresent(fs.removeDirectory(ctx, ownSnapshotPath(source.volume, target)));
-}
-
-function ownSnapshotPath(volume: CephfsVolumeId, target: CephfsVolumeId): string {
-  return snapshotPath(volume.path, ownSnapshotPrefix + target.path.slice(target.path.lastIndexOf('/') + 1));
-}
-
-/** @throws DriverError OUT_OF_RANGE. */
-function copySize(sourceBytes: bigint, range: CapacityRange | undefined): bigint {
-  if (range === undefined) return sourceBytes === 0n ? chooseSize(undefined) : sourceBytes;
-  if (range.limitBytes !== 0n && range.limitBytes < sourceBytes) {
-    throw new DriverError(
-      'OUT_OF_RANGE',
-      `capacity_range.limit_bytes ${range.limitBytes.toString()} is below the ${sourceBytes.toString()} bytes of the source: a restored volume can't be smaller`,
-    );
-  }
-  if (range.requiredBytes > sourceBytes) return quotaFor(range);
-  return sizeFits(sourceBytes, range) ? sourceBytes : quotaFor(range);
 }
 
 async function makeHidden(ctx: CallContext, fs: CephFileSystem, path: string): Promise<void> {

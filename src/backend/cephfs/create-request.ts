@@ -68,6 +68,7 @@ export async function answerExisting(
   const record = parseRecord(found.get(recordAttribute) ?? '', recordPlace(id.path));
   const difference = firstDifference(record, request.record);
   if (difference !== undefined) throw conflict(request, difference);
+  if (record.shows !== undefined) throw conflict(request, 'it shows its snapshot, and is no copy');
   const quotaBytes = sizeOf(found.get(maxBytesAttribute));
   const sizeBytes = quotaBytes ?? (record.sizeBytes === undefined ? undefined : BigInt(record.sizeBytes));
   if (sizeBytes !== undefined && !sizeFits(sizeBytes, input.capacity)) {
@@ -84,7 +85,7 @@ export function sizeOf(maxBytes: string | undefined): bigint | undefined {
   return maxBytes === undefined || maxBytes === '0' ? undefined : BigInt(maxBytes);
 }
 
-function conflict(request: CreateRequest, why: string): DriverError {
+export function conflict(request: CreateRequest, why: string): DriverError {
   return new DriverError(
     'ALREADY_EXISTS',
     `volume "${request.input.name}" exists already as ${request.id.path} of file system "${request.id.fsName}" and does not fit this request: ${why}; use another name or the same request`,

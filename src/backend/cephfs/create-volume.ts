@@ -1,4 +1,3 @@
-import { errno, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
@@ -11,14 +10,14 @@ import { maxBytesAttribute, recordAttribute } from './attributes.js';
 import type { CopyJobs } from './copy-jobs.js';
 import { createCopy } from './create-copy.js';
 import { answerExisting, type CreateRequest, quotaFor, setLayoutAndQuota, volumeOf } from './create-request.js';
+import { createView } from './create-view.js';
 import type { FileSystems, OpenedFileSystem } from './file-systems.js';
 import { refuseForeignPool } from './data-pools.js';
 import { parseMutableParameters, withMutableParameters } from './mutable-parameters.js';
+import { makeVolumeDirectory } from './make-directory.js';
 import { parseParameters } from './parameters.js';
+import { wantsView } from './views.js';
 import { parentOf, volumePath } from './volume-paths.js';
-
-/** Of a group's directories: volumes below them have modes of their own. */
-const groupMode = 0o755;
 
 /** Answers upon which an orchestrator doesn't repeat its request. */
 const finalCodes = ['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT'] as const;
@@ -37,6 +36,7 @@ export function planVolume(
     clusterId: cluster.id,
     fsName: parameters.fsName ?? cluster.cephfs.fsName,
     path: volumePath(cluster, objectNameFor(input.name, parameters.namePrefix)),
+    ...(wantsView(input, parameters.backingSnapshot) ? { isView: true } : {}),
   };
   formatVolumeId(id); // refuses an id that CSI could not carry, before anything is made
   const sizeBytes = quotaFor(input.capacity);
@@ -61,20 +61,23 @@ async function create(
   request: CreateRequest,
 ): Promise<Volume> {
   const opened = await openFor(ctx, fileSystems, request);
-  const { pool } = request.parameters;
-  const parameter = 'layoutPool' in request.input.mutableParameters ? 'mutable parameter layoutPool' : 'parameter pool';
-  if (pool !== undefined) await refuseForeignPool(ctx, opened.connection, request.id, { parameter, pool });
-  const { source } = request.input;
-  if (source !== undefined) {
-    const { groupPath } = opened.cluster.cephfs;
-    return createCopy(ctx, { fs: opened.fs, jobs, groupPath }, request, source);
-  }
-  if (!(await makeDirectory(ctx, opened.fs, request))) return adopt(ctx, opened.fs, request);
+  const { fs } = opened;
+  const { groupPath } = opened.cluster.cephfs;
+  const { input, parameters, id } = request;
+  const { source, mutableParameters } = input;
+  if (id.isView === true && source !== undefined && 'snapshot' in source)
+    return createView(ctx, { fs, groupPath }, request, source);
+  const { pool } = parameters;
+  const parameter = 'layoutPool' in mutableParameters ? 'mutable parameter layoutPool' : 'parameter pool';
+  if (pool !== undefined) await refuseForeignPool(ctx, opened.connection, id, { parameter, pool });
+  if (source !== undefined) return createCopy(ctx, { fs, jobs, groupPath }, request, source);
+  const directory = { mode: parameters.mode, ...parameters.owner, attributes: new Map<string, string>() };
+  if (!(await makeVolumeDirectory(ctx, fs, id.path, directory))) return adopt(ctx, fs, request);
   try {
-    return await claim(ctx, opened.fs, request);
+    return await claim(ctx, fs, request);
   } catch (error) {
     // After any other error the orchestrator comes again, and the directory is completed.
-    if (finalCodes.some((code) => isDriverError(error, code))) await discard(ctx, opened.fs, request);
+    if (finalCodes.some((code) => isDriverError(error, code))) await discard(ctx, fs, request);
     throw error;
   }
 }
@@ -107,31 +110,9 @@ async function openFor(ctx: CallContext, fileSystems: FileSystems, request: Crea
       throw new DriverError('INVALID_ARGUMENT', error.message, { cause: error });
     throw new DriverError(
       'PERMISSION_DENIED',
-      `${error.message}; it needs mds 'allow rwp path=${group.path}', and that directory must be there: if it isn't, it has to be made once by a user who may (ceph fs subvolumegroup create, or mkdir)`,
+      `${error.message}; it needs mds 'allow rwps path=${group.path}', and that directory must be there: if it isn't, it has to be made once by a user who may (ceph fs subvolumegroup create, or mkdir)`,
       { cause: error },
     );
-  }
-}
-
-/** @returns false when there is such a directory already. */
-async function makeDirectory(ctx: CallContext, fs: CephFileSystem, request: CreateRequest): Promise<boolean> {
-  const { id, parameters } = request;
-  const directory = { mode: parameters.mode, ...parameters.owner, attributes: new Map<string, string>() };
-  try {
-    await fs.makeDirectory(ctx, id.path, directory);
-    return true;
-  } catch (error) {
-    if (isCephError(error, errno.EEXIST)) return false;
-    if (!isCephError(error, errno.ENOENT)) throw error;
-  }
-  // The first volume of the group.
-  await fs.makeDirectories(ctx, parentOf(id.path), groupMode);
-  try {
-    await fs.makeDirectory(ctx, id.path, directory);
-    return true;
-  } catch (error) {
-    if (isCephError(error, errno.EEXIST)) return false;
-    throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
+import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { snapshotPath, snapshotsPath } from './volume-paths.js';
@@ -17,11 +17,5 @@ export async function hasUserSnapshots(ctx: CallContext, fs: CephFileSystem, dir
 }
 
 async function listed(ctx: CallContext, fs: CephFileSystem, directory: string): Promise<string[]> {
-  try {
-    return (await fs.list(ctx, snapshotsPath(directory))).map(({ name }) => name);
-  } catch (error) {
-    // Not there any more, or snapshots are not allowed in this file system.
-    if (isCephError(error, errno.ENOENT) || isCephError(error, errno.EPERM)) return [];
-    throw error;
-  }
+  return ((await ifPresent(fs.list(ctx, snapshotsPath(directory)))) ?? []).map(({ name }) => name);
 }

@@ -3,6 +3,7 @@ import type { CephFileSystem } from '../../ceph/client.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Backlog, WorkOutcome } from '../background-queue.js';
+import { trashesElsewhere } from './trashes-elsewhere.js';
 import { purgeLockPath, trashPath } from './volume-paths.js';
 
 export interface GroupPlace extends Pick<CephfsVolumeId, 'clusterId' | 'fsName'> {
@@ -26,8 +27,14 @@ export class DirectoryTrash implements Backlog {
     this.#groupPath = groupPath;
   }
 
+  /** Their paths. */
   async entries(ctx: CallContext): Promise<string[]> {
-    return ((await ifPresent(this.#fs.list(ctx, this.name))) ?? []).map((entry) => entry.name);
+    const found: string[] = [];
+    for (const trash of [this.name, ...(await trashesElsewhere(ctx, this.#fs, this.#groupPath))]) {
+      const entries = (await ifPresent(this.#fs.list(ctx, trash))) ?? [];
+      found.push(...entries.map(({ name }) => `${trash}/${name}`));
+    }
+    return found;
   }
 
   /** It lasts as long as the session with the MDS does, and needs no renewal. */
@@ -42,7 +49,7 @@ export class DirectoryTrash implements Backlog {
   }
 
   async work(ctx: CallContext, entry: string, unhurried: () => Promise<void>): Promise<WorkOutcome> {
-    await this.#fs.removeTree(ctx, `${this.name}/${entry}`, { concurrency: removalConcurrency, pause: unhurried });
+    await this.#fs.removeTree(ctx, entry, { concurrency: removalConcurrency, pause: unhurried });
     return 'done';
   }
 }

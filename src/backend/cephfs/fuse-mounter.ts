@@ -182,10 +182,12 @@ function fuseArguments(request: MountRequest, version: number, socket: string): 
     ...['--id', user, '--conf', '/dev/null', '--mon-host', monitors],
     ...(key === undefined ? [] : ['--keyfile', '/dev/fd/3']),
     ...(keyring === undefined ? [] : ['--keyring', keyring]),
-    ...['--client_mountpoint', id.path],
+    ...['--client_mountpoint', request.path],
     // Both names are known since Pacific, where the new one counts more: one in the cluster's own configuration would win.
     ...[isBefore(16) ? '--client_mds_namespace' : '--client_fs', id.fsName],
     ...[`--client_mount_timeout=${mountTimeoutSeconds}`, '--log_file=', `--admin_socket=${socket}`],
+    // Another name in the cluster's own configuration would hide the snapshot that the volume shows.
+    ...(id.isView === true ? ['--client_snapdir=.snap'] : []),
     // Before Mimic (13) quotas may be off unless asked for; there the option has gone.
     ...(isBefore(13) ? ['--client_quota=true'] : []),
     ...['-o', [identity(id), ...(readOnly ? ['ro'] : []), ...options].join(',')],

@@ -50,7 +50,7 @@ export class KernelMounter implements CephfsMounter {
   }
 
   async mount(ctx: CallContext, request: MountRequest): Promise<void> {
-    const { id, monitors, target } = request;
+    const { id, path, monitors, target } = request;
     const asked = request.options.find((option) => option.startsWith('ms_mode='));
     const addresses = kernelMonitors(monitors, asked !== undefined && asked !== 'ms_mode=legacy');
     const key = request.key ?? (await keyInKeyrings(request.keyring ?? '', request.user));
@@ -65,7 +65,7 @@ export class KernelMounter implements CephfsMounter {
     ];
     const result = await this.#deps.exec(
       'mount',
-      ['-t', 'ceph', '-o', options.join(','), '--', `${addresses.addresses}:${id.path}`, target],
+      ['-t', 'ceph', '-o', options.join(','), '--', `${addresses.addresses}:${path}`, target],
       {
         signal: ctx.signal,
         timeoutMs: execTimeoutMs,

@@ -10,6 +10,8 @@ import { withDeadline } from '../../platform/deadline.js';
 import { checkAccess } from './check-access.js';
 import { chooseMounter } from './choose-mounter.js';
 import { explainMountFailure } from './explain-mount-failure.js';
+import { FileSystems } from './file-systems.js';
+import { findView } from './find-view.js';
 import type { MountedAttributes } from './mounted-clients.js';
 import type { CephfsMounter } from './mounter.js';
 import type { NodeParameters } from './node-parameters.js';
@@ -51,10 +53,13 @@ export async function mountDirectory(
   // A wrong key and a monitor that is down show here already, with an errno.
   const connection = await deps.ceph.connect(ctx, access);
   const mounter = await chooseMounter(ctx, deps.mounters, parameters.mounter);
+  const fileSystems = new FileSystems(deps.clusters, deps.ceph);
+  const view = id.isView === true ? await findView(ctx, fileSystems, id, request.credentials) : undefined;
   await mkdir(target, { recursive: true, mode: 0o750 });
   try {
     await mounter.mount(ctx, {
       id,
+      path: view?.directory ?? id.path,
       target,
       readOnly,
       monitors: connection.monitors,
@@ -69,10 +74,13 @@ export async function mountDirectory(
     throw await explainMountFailure(ctx, connection, id, error);
   }
   try {
+    // ceph-fuse can't mount a snapshot (16.2.15). Its directory is beneath, where nobody sees it.
+    if (view !== undefined) await deps.mounter.bindMount(`${target}/.snap/${view.snapshot}`, target);
     const readAttribute = async (path: string, name: string) => deps.attributes.read(path, name);
     await checkAccess(ctx, { connection, id, target, forWriting: !readOnly, readAttribute });
   } catch (error) {
-    await deps.mounter.unmountWithForce(target, umountTimeoutMs);
+    for (let layers = view === undefined ? 1 : 2; layers > 0; layers--)
+      await deps.mounter.unmountWithForce(target, umountTimeoutMs);
     await mounter.release(ctx, id);
     throw error;
   }

@@ -12,6 +12,8 @@ export type MounterName = (typeof mounters)[number];
 
 export interface MountRequest {
   readonly id: CephfsVolumeId;
+  /** The directory to mount: the volume's own, or the one whose snapshot it shows. */
+  readonly path: string;
   /** An empty directory that is there. */
   readonly target: string;
   readonly readOnly: boolean;

@@ -19,6 +19,8 @@ export interface CephfsParameters {
   /** Whether the files' data lies in a RADOS namespace of the volume's own. */
   readonly namespaceIsolated: boolean;
   readonly namePrefix: string;
+  /** Whether a volume made of a snapshot shows it instead of copying it; undefined: when it may only be read. */
+  readonly backingSnapshot: boolean | undefined;
 }
 
 export const cephfsParameterNames = [
@@ -32,6 +34,7 @@ export const cephfsParameterNames = [
   'gid',
   'namespaceIsolated',
   'volumeNamePrefix',
+  'backingSnapshot',
   ...nodeParameters,
 ] as const;
 
@@ -51,8 +54,9 @@ export function parseParameters(parameters: StringMap): CephfsParameters {
     maxFiles: parseMaxFiles(parameters.maxFiles),
     mode: parseMode(parameters.mode),
     owner: parseOwner(parameters),
-    namespaceIsolated: parseBoolean(parameters, 'namespaceIsolated'),
+    namespaceIsolated: parseBoolean(parameters, 'namespaceIsolated') ?? false,
     namePrefix: parsePrefix(parameters.volumeNamePrefix ?? defaultVolumeNamePrefix),
+    backingSnapshot: parseBoolean(parameters, 'backingSnapshot'),
   };
 }
 
@@ -98,8 +102,9 @@ function parseId(name: string, text: string): number {
   throw invalid(`parameter ${name} is "${text}": write a number from 0 to ${maxOwnerId}`);
 }
 
-function parseBoolean(parameters: StringMap, name: string): boolean {
-  const text = parameters[name] ?? 'false';
+function parseBoolean(parameters: StringMap, name: string): boolean | undefined {
+  const text = parameters[name];
+  if (text === undefined) return undefined;
   if (text === 'true' || text === 'false') return text === 'true';
   throw invalid(`parameter ${name} is "${text}": write "true" or "false"`);
 }

@@ -4,15 +4,14 @@ import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { attachedNodes } from '../attachment-record.js';
 import type { FoundVolume } from '../backend.js';
-import { parseRecord } from '../volume-record.js';
-import { maxBytesAttribute, recordAttribute, recordPlace } from './attributes.js';
+import { maxBytesAttribute, recordAttribute } from './attributes.js';
 import { sizeOf } from './create-request.js';
 import { readAttributes } from './directory-attachments.js';
-import { nodeContext } from './parameters.js';
+import { recordedVolume } from './recorded-volume.js';
 
 /** A directory as a volume. */
 export interface ReadVolume {
-  readonly volume: FoundVolume;
+  readonly volume: FoundVolume & { readonly id: CephfsVolumeId };
   /** Whether CreateVolume has made it. */
   readonly hasRecord: boolean;
 }
@@ -25,15 +24,11 @@ export async function readVolume(
 ): Promise<ReadVolume | undefined> {
   const read = await ifPresent(readAttributes(ctx, fs, id.path, () => [recordAttribute, maxBytesAttribute]));
   if (read === undefined) return undefined;
-  const { values, record } = read;
-  const text = values.get(recordAttribute);
-  return {
-    hasRecord: text !== undefined,
-    volume: {
-      id,
-      sizeBytes: sizeOf(values.get(maxBytesAttribute)) ?? 0n,
-      context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.path)).parameters),
-      nodes: attachedNodes(record),
-    },
-  };
+  const nodes = attachedNodes(read.record);
+  const text = read.values.get(recordAttribute);
+  const maxBytes = read.values.get(maxBytesAttribute);
+  if (text === undefined) {
+    return { hasRecord: false, volume: { id, sizeBytes: sizeOf(maxBytes) ?? 0n, context: {}, nodes } };
+  }
+  return { hasRecord: true, volume: { ...recordedVolume(id, text, maxBytes), nodes } };
 }

@@ -1,5 +1,6 @@
 import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
+import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { beingDeleted, isTaken, parseEntry, type RegisteredSnapshot, type Taken } from '../registered-snapshot.js';
 import { directoryParts } from './directory-parts.js';
@@ -14,9 +15,16 @@ export interface RegisteredDirectorySnapshot extends RegisteredSnapshot {
   readonly path: string;
   /** Decimal; stays when the directory is renamed. */
   readonly inode: string;
+  /** DeleteSnapshot has been answered; the snapshot stays for the volumes that show it. */
+  readonly isDeleted?: true;
 }
 
 export type TakenSnapshot = Taken<RegisteredDirectorySnapshot>;
+
+/** Is it there, for whoever asks? */
+function isListed(entry: RegisteredDirectorySnapshot): entry is TakenSnapshot {
+  return entry.isDeleted !== true && isTaken(entry);
+}
 
 /** @returns what is there now: the own entry, or the one that was first. */
 export async function register(
@@ -30,6 +38,12 @@ export async function register(
   await makeEntry(ctx, fs, registryPath(home), path);
   if (await fs.setAttribute(ctx, path, entryAttribute, JSON.stringify(entry), true)) return entry;
   const found = await lookUp(ctx, fs, home, snapshot);
+  if (found?.isDeleted === true) {
+    throw new DriverError(
+      'ALREADY_EXISTS',
+      `snapshot "${entry.name}" was deleted and is kept for the volumes that show it: use another name, or delete those volumes`,
+    );
+  }
   if (found !== undefined) return found;
   throw beingDeleted(entry.name);
 }
@@ -56,6 +70,21 @@ export async function complete(
   entry: TakenSnapshot,
 ): Promise<void> {
   await fs.setAttribute(ctx, `${registryPath(home)}/${snapshot}`, entryAttribute, JSON.stringify(entry));
+}
+
+/** From now on the snapshot is nobody's but of the volumes that show it. Snapshots made by hand get an entry for it. */
+export async function markDeleted(
+  ctx: CallContext,
+  fs: CephFileSystem,
+  home: string,
+  key: string,
+  entry: RegisteredSnapshot,
+): Promise<void> {
+  const path = `${registryPath(home)}/${key}`;
+  const text = JSON.stringify({ ...entry, isDeleted: true });
+  if ((await ifPresent(fs.setAttribute(ctx, path, entryAttribute, text))) !== undefined) return;
+  await makeEntry(ctx, fs, registryPath(home), path);
+  await fs.setAttribute(ctx, path, entryAttribute, text);
 }
 
 /** undefined when there is no such entry. */
@@ -89,7 +118,7 @@ export async function* registered(
     const found = await Promise.all(part.map(async ({ name }) => lookUp(ctx, fs, home, name)));
     for (const [i, { name, place }] of part.entries()) {
       const entry = found[i];
-      if (entry !== undefined && isTaken(entry)) yield { snapshot: name, entry, place };
+      if (entry !== undefined && isListed(entry)) yield { snapshot: name, entry, place };
     }
   }
 }

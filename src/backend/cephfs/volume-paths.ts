@@ -20,8 +20,21 @@ export function deletedPath(home: string, path: string, inode: string): string {
   return `${join(home, hiddenName)}/deleted/${basename(path)}.${inode}`;
 }
 
-export function isDeletedPath(home: string, path: string): boolean {
-  return isWithin(path, `${join(home, hiddenName)}/deleted`);
+/** The directory whose hidden one holds such a directory; undefined for one that is no deleted volume's. */
+export function homeOfDeleted(path: string): string | undefined {
+  const at = path.lastIndexOf(`/${hiddenName}/deleted/`);
+  return at < 0 ? undefined : path.slice(0, at) || '/';
+}
+
+/** Where a deleted volume may have gone: its group, or beside where it was when a quota's border lies between. */
+export function deletedHomes(mountedRoot: string, home: string, path: string): string[] {
+  const parent = parentOf(path);
+  return parent === home || !isWithin(parent, mountedRoot) ? [home] : [home, parent];
+}
+
+/** One entry for each trash that lies outside of the group. */
+export function elsewherePath(groupPath: string): string {
+  return `${join(groupPath, hiddenName)}/elsewhere`;
 }
 
 /** One entry per snapshot. */
@@ -85,6 +98,13 @@ export function refuseUndeletable(id: CephfsVolumeId, groupPath: string): void {
     'FAILED_PRECONDITION',
     `volume ${formatVolumeId(id)} can't be deleted: ${why}; set persistentVolumeReclaimPolicy to Retain`,
   );
+}
+
+/** The path and those above it, below the mounted root, from the top down. */
+export function pathsTo(mountedRoot: string, path: string): string[] {
+  const paths: string[] = [];
+  for (let at = path; at !== mountedRoot && at !== '/'; at = parentOf(at)) paths.unshift(at);
+  return paths;
 }
 
 /** A name in the trash that nothing else has. */

@@ -14,6 +14,11 @@ const commands: readonly [string, string][] = [
   ['/"now"/x', `path='\\''/"now"'\\''' osd`],
 ];
 
+t.test('a user that has to do more than mount is not to lose that', (t) => {
+  t.match(capabilityAdvice(id, 'k8s'), /replaces what the user has.*also makes volumes needs rwps/);
+  t.end();
+});
+
 for (const [path, command] of commands) {
   t.test(`the command for ${path} is ready for a shell`, (t) => {
     t.match(capabilityAdvice({ ...id, path }, 'k8s'), command);

@@ -65,6 +65,7 @@ function node(t: Test, version = 'ceph version 16.2.15 (618f) pacific (stable)')
   daemons.onStart = mounted;
   const request: MountRequest = {
     id,
+    path: id.path,
     target,
     readOnly: false,
     monitors: '10.0.0.1',

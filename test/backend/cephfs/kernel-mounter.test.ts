@@ -11,6 +11,7 @@ import { id } from './fake-mounters.js';
 
 const request: MountRequest = {
   id,
+  path: id.path,
   target: '/stage',
   readOnly: false,
   monitors: '[v2:10.0.0.1:3300,v1:10.0.0.1:6789]',

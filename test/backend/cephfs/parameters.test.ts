@@ -13,6 +13,7 @@ t.test('a StorageClass that says nothing has defaults', (t) => {
     owner: undefined,
     namespaceIsolated: false,
     namePrefix: 'csi-vol-',
+    backingSnapshot: undefined,
   });
   t.end();
 });
@@ -29,6 +30,7 @@ t.test('every parameter arrives', (t) => {
     gid: '4294967294',
     namespaceIsolated: 'true',
     volumeNamePrefix: '',
+    backingSnapshot: 'true',
     mounter: 'fuse',
     kernelMountOptions: 'ms_mode=crc',
     fuseMountOptions: 'noatime',
@@ -42,6 +44,7 @@ t.test('every parameter arrives', (t) => {
     owner: { uid: 0, gid: 4_294_967_294 },
     namespaceIsolated: true,
     namePrefix: '',
+    backingSnapshot: true,
   });
   t.strictSame(nodeContext(parameters), {
     mounter: 'fuse',
