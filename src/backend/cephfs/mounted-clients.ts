@@ -75,7 +75,7 @@ export async function isFencedAt(
   if (fenced.length === 0) return false;
   const [clientId, known] = await Promise.all([
     clientIdAt(deps, path),
-    deps.attributes.read(path, clientAttribute(deps.nodeId)),
+    storeAt(deps, path).read(clientAttribute(deps.nodeId)),
   ]);
   if (clientId === undefined) return true;
   const address = parseClients(known)?.clients[clientId];

@@ -43,8 +43,17 @@ export async function writeClients(
   await pool.images.setMetadata(ctx, imageId, new Map([[clientKey(node), JSON.stringify(record)]]));
 }
 
-/** Addresses of all who have the image open for writing, each once. */
-export async function watchingClients(ctx: CallContext, pool: CephPool, id: RbdVolumeId, imageId: string) {
-  if (!(await pool.images.isWatched(ctx, imageId))) return [];
+/** Addresses of all who have the image open for writing, each once. Cheap when there is nobody. */
+export async function watchingClients(
+  ctx: CallContext,
+  pool: CephPool,
+  id: RbdVolumeId,
+  imageId: string,
+): Promise<string[]> {
+  return (await pool.images.isWatched(ctx, imageId)) ? listWatching(ctx, pool, id) : [];
+}
+
+/** The same where there is somebody. */
+export async function listWatching(ctx: CallContext, pool: CephPool, id: RbdVolumeId): Promise<string[]> {
   return [...new Set((await pool.images.watchers(ctx, id.image)).map(({ address }) => address))];
 }

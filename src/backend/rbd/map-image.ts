@@ -86,6 +86,7 @@ export async function mapImage(
     ],
   });
   try {
+    // Before it is mounted: a stage that is complete is not looked at again.
     if (!readOnly) await nameClient(ctx, image, before);
     else if (isFenced(image, input)) await forgetClients(ctx, image);
   } catch (error) {
