@@ -86,16 +86,24 @@ export function withFenced(record: AttachmentRecord, node: string, addresses: re
 
 /**
  * Why this node may not stage the volume: an orchestrator that attaches volumes has given it to others, or has taken it from this node
- * by force. undefined also for a volume that nobody has ever attached: there are orchestrators that don't.
+ * by force. undefined also for a volume that nobody has attached, unless that is required: there are orchestrators that don't.
  */
-export function stageObjection(record: AttachmentRecord, id: VolumeId, node: string): string | undefined {
+export function stageObjection(
+  record: AttachmentRecord,
+  id: VolumeId,
+  node: string,
+  isRequired: boolean,
+): string | undefined {
   const nodes = attachedNodes(record);
   if (nodes.includes(node)) return undefined;
   if (nodes.length > 0) {
     return `volume ${formatVolumeId(id)} is attached to ${quoted(nodes)} and not to this node ("${node}"): attach it here first (ControllerPublishVolume; in Kubernetes see kubectl get volumeattachments)`;
   }
-  if (fencedAddresses(record, node).length === 0) return undefined;
-  return `volume ${formatVolumeId(id)} was taken from this node ("${node}") by force and its client here was fenced: attach it here first (ControllerPublishVolume)`;
+  if (fencedAddresses(record, node).length > 0) {
+    return `volume ${formatVolumeId(id)} was taken from this node ("${node}") by force and its client here was fenced: attach it here first (ControllerPublishVolume)`;
+  }
+  if (!isRequired) return undefined;
+  return `volume ${formatVolumeId(id)} is not attached to this node ("${node}") any more: attach it here first (ControllerPublishVolume)`;
 }
 
 /** @throws DriverError FAILED_PRECONDITION: what a node has is not deleted. */

@@ -71,6 +71,7 @@ export async function detach<Id extends VolumeId>(
   node: string | undefined,
   credentials: Credentials | undefined,
 ): Promise<void> {
+  const done = new Set<string>();
   await insist(id, async () => {
     const place = await open(ctx, id, node, credentials);
     if (place === undefined) return true;
@@ -83,15 +84,21 @@ export async function detach<Id extends VolumeId>(
       return undefined;
     }
     for (const { node: one, addresses } of held) {
-      ctx.log.warn(
-        { volume: formatVolumeId(id), node: one, addresses },
-        'the node has not let go of the volume: fencing it',
-      );
-      for (const address of addresses) await fence(place, id, one, address);
+      for (const address of addresses.filter((each) => !done.has(each))) {
+        ctx.log.warn(
+          { volume: formatVolumeId(id), node: one, address },
+          'the node has not let go of the volume: fencing',
+        );
+        await fence(place, id, one, address);
+        done.add(address);
+      }
     }
     let next = place.record;
     for (const one of nodes) next = await settleFences(ctx, place, withoutNode(next, one), one);
-    return next === place.record || (await place.replace(next)) ? true : undefined;
+    if (next === place.record) return true;
+    // Then all is looked at once more: a node that was staging meanwhile names its client before it looks whether it may.
+    await place.replace(next);
+    return undefined;
   });
 }
 

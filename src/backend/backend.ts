@@ -178,6 +178,8 @@ export interface StageInput<Id extends VolumeId = VolumeId> {
 
 /** What ControllerPublishVolume has said about the volume on this node (CSI's publish_context); nothing for a CO that doesn't attach. */
 export interface NodeAttachment extends Attached {
+  /** The orchestrator attaches volumes: then this node must be among those that the volume's record names. */
+  readonly required: boolean;
   /** Nothing may be written, whatever the capability says. */
   readonly readOnly: boolean;
 }

@@ -7,6 +7,7 @@ import type { Attached, NodeAttachment } from '../backend/backend.js';
 
 export function publishContext({ fencedClients }: Attached, readOnly: boolean): Map<string, string> {
   return new Map([
+    ['attached', 'true'],
     ...(readOnly ? [['readOnly', 'true'] as const] : []),
     ...(fencedClients.length === 0 ? [] : [['fencedClients', fencedClients.join(',')] as const]),
   ]);
@@ -14,6 +15,7 @@ export function publishContext({ fencedClients }: Attached, readOnly: boolean): 
 
 export function readPublishContext(context: ReadonlyMap<string, string>): NodeAttachment {
   return {
+    required: context.get('attached') === 'true',
     readOnly: context.get('readOnly') === 'true',
     fencedClients: (context.get('fencedClients') ?? '').split(',').filter((address) => address !== ''),
   };

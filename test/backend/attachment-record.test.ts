@@ -102,14 +102,20 @@ t.test('what is not there is no attachment; what somebody else has written is sa
 t.test(
   'a node may stage what nobody has attached, or it itself; not what others have, nor what it was taken from',
   (t) => {
-    t.equal(stageObjection(noAttachments, id, 'a'), undefined);
+    t.equal(stageObjection(noAttachments, id, 'a', false), undefined);
+    t.match(stageObjection(noAttachments, id, 'a', true), /not attached to this node \("a"\) any more/);
     const others = attached('MULTI_NODE_MULTI_WRITER', 'b', 'c');
-    t.match(stageObjection(others, id, 'a'), /attached to node "b", "c" and not to this node \("a"\)/);
-    t.equal(stageObjection(others, id, 'b'), undefined);
+    t.equal(stageObjection(others, id, 'b', true), undefined);
+    t.match(stageObjection(others, id, 'a', false), /attached to node "b", "c" and not to this node \("a"\)/);
+    t.equal(stageObjection(others, id, 'b', false), undefined);
     const taken = withFenced(noAttachments, 'a', ['10.0.0.1:0/1']);
-    t.match(stageObjection(taken, id, 'a'), /was taken from this node \("a"\) by force/);
-    t.equal(stageObjection(taken, id, 'b'), undefined);
-    t.equal(stageObjection(withNode(taken, id, 'a', use('SINGLE_NODE_WRITER')), id, 'a'), undefined, 'it has it again');
+    t.match(stageObjection(taken, id, 'a', false), /was taken from this node \("a"\) by force/);
+    t.equal(stageObjection(taken, id, 'b', false), undefined);
+    t.equal(
+      stageObjection(withNode(taken, id, 'a', use('SINGLE_NODE_WRITER')), id, 'a', false),
+      undefined,
+      'it has it again',
+    );
     t.end();
   },
 );

@@ -6,6 +6,8 @@ import type { Bench, Checks } from './contract-bench.js';
 /** The driver's own node, and two that its configuration lists. */
 const own = 'test-node';
 const [a, b] = ['node-a', 'node-b'];
+/** The publish_context of an attachment without anything to say. */
+const plain = { attached: 'true' };
 
 async function nodesOf(t: Test, bench: Bench, volumeId: string): Promise<readonly string[]> {
   const { nodes } = await bench.rpc.getVolume(volumeId);
@@ -19,15 +21,15 @@ export const attachmentChecks: Checks = {
     const { id } = await bench.create();
     for (const mode of ['SINGLE_NODE_WRITER', 'SINGLE_NODE_SINGLE_WRITER', 'SINGLE_NODE_MULTI_WRITER'] as const) {
       const use = { capability: bench.backend.capabilities.of(mode) };
-      t.same(await bench.rpc.attach(id, a, use), {});
-      t.same(await bench.rpc.attach(id, a, use), {}, 'repeated');
+      t.same(await bench.rpc.attach(id, a, use), plain);
+      t.same(await bench.rpc.attach(id, a, use), plain, 'repeated');
       t.same(await nodesOf(t, bench, id), [a]);
       const { code, message } = await refusal(bench.rpc.attach(id, b, use));
       t.equal(code, 'FAILED_PRECONDITION', mode);
       t.match(message, /attached to node "node-a".*detach it there first/);
       await bench.rpc.detach(id, a);
       await bench.rpc.detach(id, a);
-      t.same(await bench.rpc.attach(id, b, use), {}, 'then it is the other one that may have it');
+      t.same(await bench.rpc.attach(id, b, use), plain, 'then it is the other one that may have it');
       t.same(await nodesOf(t, bench, id), [b]);
       await bench.rpc.detach(id, '');
       t.same(await nodesOf(t, bench, id), []);
@@ -37,8 +39,8 @@ export const attachmentChecks: Checks = {
   'readers share a volume among nodes; beside them there is no place for a single-node mode': async (t, bench) => {
     const { id } = await bench.create();
     const readers = { capability: bench.backend.capabilities.of('MULTI_NODE_READER_ONLY') };
-    t.same(await bench.rpc.attach(id, a, readers), {});
-    t.same(await bench.rpc.attach(id, b, readers), {});
+    t.same(await bench.rpc.attach(id, a, readers), plain);
+    t.same(await bench.rpc.attach(id, b, readers), plain);
     t.same(await nodesOf(t, bench, id), [a, b]);
     const writer = { capability: bench.backend.capabilities.of('SINGLE_NODE_WRITER') };
     const { code, message } = await refusal(bench.rpc.attach(id, own, writer));
@@ -95,7 +97,7 @@ export const attachmentChecks: Checks = {
     await bench.write(before.targetPath, 'for readers');
     await bench.life.detach(volume.id, before);
     const publishContext = await bench.rpc.attach(volume.id, own, { ...use, readOnly: true });
-    t.same(publishContext, { readOnly: 'true' });
+    t.same(publishContext, { attached: 'true', readOnly: 'true' });
     const { targetPath, stagingPath } = await bench.life.attach(volume.id, { ...use, publishContext });
     t.equal(await bench.read(targetPath), 'for readers');
     t.ok(['EROFS', 'EPERM', 'EACCES'].includes((await bench.writeRefusal(targetPath)) ?? 'none'));
@@ -114,7 +116,7 @@ export const attachmentChecks: Checks = {
     t.same(await nodesOf(t, bench, id), [a], 'it is as it was');
     await bench.rpc.detach(id, a);
     const use = { capability: bench.backend.capabilities.of('SINGLE_NODE_WRITER') };
-    t.same(await bench.rpc.attach(id, b, use), {}, 'the refused deletion has left nothing in the way');
+    t.same(await bench.rpc.attach(id, b, use), plain, 'the refused deletion has left nothing in the way');
     await bench.rpc.detach(id, b);
     await bench.life.delete(id);
     await bench.rpc.detach(id, a);
@@ -133,6 +135,17 @@ export const attachmentChecks: Checks = {
     await bench.write(paths.targetPath, 'let in');
     await bench.life.detach(volume.id, paths);
     await bench.rpc.detach(volume.id, own);
+  },
+
+  'a node that has lost the volume meanwhile does not stage it by what it was told before': async (t, bench) => {
+    const volume = await bench.create();
+    const use = bench.use(volume);
+    const publishContext = await bench.rpc.attach(volume.id, own, use);
+    await bench.rpc.detach(volume.id, own);
+    const { code, message } = await refusal(bench.life.stage(volume.id, { ...use, publishContext }));
+    t.equal(code, 'FAILED_PRECONDITION');
+    t.match(message, /not attached to this node \("test-node"\) any more/);
+    await bench.life.stage(volume.id, use);
   },
 
   'a volume made of an attached one, or of its snapshot, is attached nowhere': async (t, bench) => {

@@ -164,6 +164,26 @@ t.test('without a node, all of them are detached, and fenced where it has to be'
   t.strictSame([...volume.blocklist].sort(), ['2', '3']);
 });
 
+t.test('a node that names its client while it is being detached is seen, and fenced', async (t) => {
+  const volume = new FakeVolume();
+  await attach(ctx, volume.open, id, to('a'));
+  const meeting: OpenAttachments<VolumeId> = async (...args) => {
+    const place = await volume.open(...args);
+    return (
+      place && {
+        ...place,
+        replace: async (next) => {
+          if (attachedNodes(next).length === 0 && volume.named.size === 0) volume.stage('a', '1');
+          return place.replace(next);
+        },
+      }
+    );
+  };
+  await detach(ctx, meeting, id, 'a', undefined);
+  t.ok(volume.blocklist.has('1'));
+  t.strictSame(fencedAddresses(volume.record, 'a'), ['1']);
+});
+
 t.test('whoever is overtaken looks again; always overtaken is ABORTED', async (t) => {
   const volume = new FakeVolume();
   volume.races = 3;

@@ -78,7 +78,7 @@ t.test('a directory that was made by hand is attached like any other; a snapshot
   t.equal((await refusal(life.rpc.delete(id))).code, 'FAILED_PRECONDITION');
 
   const snapshot = await directories.make('by-hand/.snap/one');
-  for (const node of [a, b]) t.same(await life.rpc.attach(snapshot, node, use), {});
+  for (const node of [a, b]) t.same(await life.rpc.attach(snapshot, node, use), { attached: 'true' });
   for (const node of [a, b]) await life.rpc.detach(snapshot, node);
   await rmdir(directories.onHost(`${directories.top}/by-hand/.snap/one`));
   await life.rpc.detach(id, a);

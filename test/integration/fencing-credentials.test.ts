@@ -61,7 +61,7 @@ t.test("a user of profile rbd may fence; that it can't lift the fence holds noth
   await writeFile(join(again.targetPath, 'data'), 'again', { flush: true });
   await life.detach(id, again);
   await life.rpc.detach(id, node, secrets);
-  t.same(await life.rpc.attach(id, node, { ...asOne, secrets }), {});
+  t.same(await life.rpc.attach(id, node, { ...asOne, secrets }), { attached: 'true' });
   await life.rpc.detach(id, node, secrets);
   await life.rpc.delete(id, secrets);
 });

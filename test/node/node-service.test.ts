@@ -14,7 +14,7 @@ const input = (change: Partial<StageInput> = {}): StageInput => ({
   stagingPath: '/nowhere/stage',
   capability: { mode: 'SINGLE_NODE_WRITER', access: { type: 'block' } },
   context: {},
-  attached: { readOnly: false, fencedClients: [] },
+  attached: { required: false, readOnly: false, fencedClients: [] },
   credentials: undefined,
   ...change,
 });

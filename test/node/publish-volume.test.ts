@@ -26,7 +26,7 @@ async function staged(t: Test, change: Partial<StagedVolume> = {}) {
   const publish = async (name: string, input: Partial<PublishInput> & { mode?: AccessMode } = {}) => {
     const { mode = 'SINGLE_NODE_MULTI_WRITER', ...rest } = input;
     const capability: VolumeCapability = { mode, access: access === 'mount' ? mountAccess : { type: 'block' } };
-    const attached = { readOnly: false, fencedClients: [] };
+    const attached = { required: false, readOnly: false, fencedClients: [] };
     const request = { context: {}, attached, credentials: undefined, readOnly: false };
     const base = { id, stagingPath, targetPath: target(name), capability, ...request };
     await service.publishVolume(testContext(), { ...base, ...rest });
@@ -77,7 +77,7 @@ t.test(
   'a node that was told of fenced clients asks the backend first, and publishes what works all the same',
   async (t) => {
     const { publish, backend, target, mounter } = await staged(t);
-    const attached = { readOnly: false, fencedClients: ['10.0.0.1:0/1'] };
+    const attached = { required: false, readOnly: false, fencedClients: ['10.0.0.1:0/1'] };
     await publish('a', { attached });
     t.equal(backend.calls.length, 1);
     backend.stage = async () => Promise.reject(new DriverError('UNAUTHENTICATED', 'no key'));

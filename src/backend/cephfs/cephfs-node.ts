@@ -58,7 +58,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     if (await this.#alreadyStaged(ctx, input, readOnly, parameters.mounter)) return;
     try {
       await mountDirectory(ctx, this.#deps, { id, target: stagingPath, readOnly, parameters, flags, credentials });
-      await this.#settle(ctx, id, stagingPath, readOnly);
+      await this.#settle(ctx, input, readOnly);
     } catch (error) {
       throw asDriverError(error);
     }
@@ -160,15 +160,18 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   }
 
   /** What comes after the mount: may it stay, and whose is it? */
-  async #settle(ctx: CallContext, id: CephfsVolumeId, stagingPath: string, readOnly: boolean): Promise<void> {
+  async #settle(ctx: CallContext, input: StageInput<CephfsVolumeId>, readOnly: boolean): Promise<void> {
+    const { id, stagingPath, attached } = input;
     if (isFrozen(id)) return;
     const found = await this.#atPath(id, stagingPath);
     if (found === undefined) return;
     try {
-      await refuseUnattached(this.#deps, id, stagingPath);
       // A client that can't write needs no fence.
       if (!readOnly) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      // In this order: a detachment in between sees the client, or is seen here.
+      await refuseUnattached(this.#deps, id, stagingPath, attached.required);
     } catch (error) {
+      await this.#forgetClient(ctx, id, stagingPath);
       await this.#unmount(id, stagingPath);
       await found.by.release(ctx, id);
       throw error;

@@ -41,17 +41,17 @@ export async function refuseUnattached(
   deps: MountedClientsDependencies,
   id: CephfsVolumeId,
   path: string,
+  isRequired: boolean,
 ): Promise<void> {
   const { attributes, nodeId } = deps;
   if (isInSnapshot(id.path)) return;
   for (let reads = 0; reads < mostReads; reads++) {
     const names = await withDeadline(attributes.list(path), timeoutMs, `listing the attributes of ${path}`);
     const { name, version } = latestAttachments(names);
-    if (version === 0) return;
     const text = await withDeadline(attributes.read(path, name), timeoutMs, `reading ${name} of ${path}`);
     // Replaced since the names were read.
-    if (text === undefined) continue;
-    const objection = stageObjection(attachmentsIn(text, id.path, name), id, nodeId);
+    if (version > 0 && text === undefined) continue;
+    const objection = stageObjection(attachmentsIn(text, id.path, name), id, nodeId, isRequired);
     if (objection === undefined) return;
     throw new DriverError('FAILED_PRECONDITION', objection);
   }
@@ -75,7 +75,7 @@ export async function isFencedAt(
   if (fenced.length === 0) return false;
   const [clientId, known] = await Promise.all([
     clientIdAt(deps, path),
-    deps.attributes.read(path, clientAttribute(deps.nodeId)),
+    storeAt(deps, path).read(clientAttribute(deps.nodeId)),
   ]);
   if (clientId === undefined) return true;
   const address = parseClients(known)?.clients[clientId];

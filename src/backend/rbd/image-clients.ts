@@ -47,7 +47,7 @@ export async function writeClients(
 
 /**
  * Addresses of all who have the image open for writing, each once. Not a controller that flattens it: that writes nothing of its own, and
- * hands the lock over.
+ * hands the lock over. Cheap when there is nobody.
  */
 export async function watchingClients(
   ctx: CallContext,
@@ -55,7 +55,16 @@ export async function watchingClients(
   id: RbdVolumeId,
   imageId: string,
 ): Promise<string[]> {
-  if (!(await pool.images.isWatched(ctx, imageId))) return [];
+  return (await pool.images.isWatched(ctx, imageId)) ? listWatching(ctx, pool, id, imageId) : [];
+}
+
+/** The same where there is somebody. */
+export async function listWatching(
+  ctx: CallContext,
+  pool: CephPool,
+  id: RbdVolumeId,
+  imageId: string,
+): Promise<string[]> {
   const watchers = await pool.images.watchers(ctx, id.image);
   if (watchers.length === 0) return [];
   const flattener = await flattenerOf(ctx, pool, imageId);

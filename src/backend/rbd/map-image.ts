@@ -48,8 +48,7 @@ export async function mapImage(
   const { id, capability } = input;
   const opened = await deps.pools.open(ctx, id, input.credentials);
   const header = await findImage(ctx, opened.pool, input, deps.nodeId);
-  const objection = stageObjection(attachmentsIn(header, id.image), id, deps.nodeId);
-  if (objection !== undefined) throw new DriverError('FAILED_PRECONDITION', objection);
+  refuseUnattached(header, input, deps.nodeId);
   const readOnly = isReaderOnly(capability.mode) || input.attached.readOnly;
   const image = { id, header, pool: opened.pool, nodeId: deps.nodeId };
   const target = (mapping: Mapping, mappedNow: boolean): StageTarget => ({
@@ -89,8 +88,12 @@ export async function mapImage(
     ],
   });
   try {
-    if (!readOnly) await nameClient(ctx, image, before);
-    else if (isFenced(image, input)) await forgetClients(ctx, image);
+    // Before it is mounted: a stage that is complete is not looked at again.
+    if (!readOnly) {
+      await nameClient(ctx, image, before);
+      // Again: a detachment that came in between has seen no client, or sees this one now.
+      refuseUnattached(await opened.pool.images.headerById(ctx, header.id, [attachedKey]), input, deps.nodeId);
+    } else if (isFenced(image, input)) await forgetClients(ctx, image);
   } catch (error) {
     await mapper.unmap(ctx, id, []);
     throw error;
@@ -131,6 +134,11 @@ async function warnOfLimits(
     { image: imageSpec(id), limits },
     'the volume has QoS limits, which krbd ignores: set mounter to nbd or userspace in its StorageClass to have them kept',
   );
+}
+
+function refuseUnattached(header: ImageHeader, { id, attached }: StageInput<RbdVolumeId>, nodeId: string): void {
+  const objection = stageObjection(attachmentsIn(header, id.image), id, nodeId, attached.required);
+  if (objection !== undefined) throw new DriverError('FAILED_PRECONDITION', objection);
 }
 
 async function findMapping(

@@ -4,7 +4,7 @@ import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StageInput } from '../backend.js';
 import { hostOf } from './client-address.js';
-import { clientsIn, watchingClients, writeClients } from './image-clients.js';
+import { clientsIn, listWatching, writeClients } from './image-clients.js';
 import { imageSpec } from './rbd-program.js';
 
 const settleMs = 500;
@@ -30,7 +30,7 @@ export function isFenced({ header, nodeId }: NodeImage, { attached }: StageInput
 export async function nameClient(ctx: CallContext, image: NodeImage, before: readonly string[]): Promise<void> {
   const { id, header, pool, nodeId } = image;
   const isNew = async () =>
-    (await watchingClients(ctx, pool, id, header.id)).filter((address) => !before.includes(address));
+    (await listWatching(ctx, pool, id, header.id)).filter((address) => !before.includes(address));
   let own = await isNew();
   if (own.length > 1) {
     // A controller that grows or clones the image at this moment has it open as well, and closes it soon.
@@ -51,7 +51,7 @@ export async function forgetClients(ctx: CallContext, { header, pool, nodeId }: 
 /** For a mapping whose stage was cut off, perhaps before its client was named: then every client of this host that isn't our own. */
 export async function nameClientAgain(ctx: CallContext, image: NodeImage, connection: CephConnection): Promise<void> {
   const { id, header, pool, nodeId } = image;
-  const watching = await watchingClients(ctx, pool, id, header.id);
+  const watching = await listWatching(ctx, pool, id, header.id);
   if (clientsIn(header, nodeId).some((address) => watching.includes(address))) return;
   const own = watching.filter(
     (address) => hostOf(address) === hostOf(connection.address) && address !== connection.address,

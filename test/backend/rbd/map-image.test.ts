@@ -45,7 +45,7 @@ async function loggedBy(kind: MapperKind, metadata: Record<string, string>): Pro
       stagingPath: '/s',
       capability: { mode: 'SINGLE_NODE_READER_ONLY', access: { type: 'block' } },
       context: {},
-      attached: { readOnly: false, fencedClients: [] },
+      attached: { required: false, readOnly: false, fencedClients: [] },
       credentials: undefined,
     },
   );

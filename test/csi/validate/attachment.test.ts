@@ -32,18 +32,22 @@ t.test('a publish_context comes back as it was given out', (t) => {
   for (const fencedClients of [[], ['10.0.0.1:0/1'], ['10.0.0.1:0/1', '[::1]:0/2']]) {
     for (const readOnly of [true, false]) {
       const given = publishContext({ fencedClients }, readOnly);
-      t.strictSame(readPublishContext(given), { readOnly, fencedClients });
+      t.strictSame(readPublishContext(given), { required: true, readOnly, fencedClients });
     }
   }
-  t.equal(publishContext({ fencedClients: [] }, false).size, 0);
-  t.strictSame(readPublishContext(new Map([['of another', 'driver']])), { readOnly: false, fencedClients: [] });
+  t.strictSame([...publishContext({ fencedClients: [] }, false)], [['attached', 'true']]);
+  t.strictSame(readPublishContext(new Map([['of another', 'driver']])), {
+    required: false,
+    readOnly: false,
+    fencedClients: [],
+  });
   t.end();
 });
 
 t.test('the node reads it, and does without', (t) => {
-  t.strictSame(readStage(stageRequest(idText, '/s')).attached, { readOnly: false, fencedClients: [] });
-  const given = { publishContext: { readOnly: 'true', fencedClients: '10.0.0.1:0/1' } };
-  const attached = { readOnly: true, fencedClients: ['10.0.0.1:0/1'] };
+  t.strictSame(readStage(stageRequest(idText, '/s')).attached, { required: false, readOnly: false, fencedClients: [] });
+  const given = { publishContext: { attached: 'true', readOnly: 'true', fencedClients: '10.0.0.1:0/1' } };
+  const attached = { required: true, readOnly: true, fencedClients: ['10.0.0.1:0/1'] };
   t.strictSame(readStage(stageRequest(idText, '/s', given)).attached, attached);
   t.match(readPublish(publishRequest(idText, '/s', '/t', given)), { readOnly: true, attached });
   t.end();
