@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CallContext } from '../platform/call-context.js';
 import { type CephCall, CephError, cephError, errno, type Meaning } from './ceph-error.js';
 import type { CephTimeouts } from './client.js';
+import { CephFsCache } from './cephfs-cache.js';
 import { CephFsMount } from './cephfs-mount.js';
 import { MountedFileSystem } from './cephfs-file-system.js';
 import { checkServed, type MdsReport } from './cephfs-state.js';
@@ -48,6 +49,7 @@ export class CephFsMounts {
   readonly #mounted = new Set<MountedFileSystem>();
   /** When a root was refused, by the same key. */
   readonly #refused = new Map<string, number>();
+  #cache: CephFsCache | undefined;
   #closed = false;
 
   constructor(options: MountsOptions) {
@@ -79,6 +81,7 @@ export class CephFsMounts {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.allSettled(this.#mounts.values());
+    this.#cache?.close();
     await Promise.all([...this.#mounted].map(async (mounted) => mounted.close()));
   }
 
@@ -132,6 +135,7 @@ export class CephFsMounts {
         }),
       );
       this.#mounted.add(mounted);
+      this.#cache ??= new CephFsCache(this.#options.cluster, () => this.idleMs);
       return mounted;
     };
     const mounting = mountOnce();
