@@ -58,6 +58,8 @@ t.test('work leaves no memory, no handle and no thread behind', async (t) => {
     await images.listTrash(context());
     await images.header(context(), 'missing', []).catch(() => undefined);
   });
+  const listed = Array<string>(40).fill(id);
+  await grows('summaries of many images', 25, 1_000, async () => images.summaries(context(), listed, keys));
 
   const connected = await subject.client.connect(context(), subject.access);
   const fs = await connected.fileSystem(context(), subject.fileSystem, ['/']);
