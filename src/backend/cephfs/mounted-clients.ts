@@ -96,7 +96,7 @@ export async function nameClient(
   if (clientId !== undefined && known?.clients[clientId] !== undefined) return;
   const address = clientId === undefined ? undefined : await by.clientAddress(id, clientId);
   if (clientId !== undefined && address !== undefined) {
-    const clients = { ...keep(known, await otherClients(deps, id, path)), [clientId]: address };
+    const clients = { ...(await othersOf(known, deps, id, path)), [clientId]: address };
     if (await store.write(clientAttribute(deps.nodeId), JSON.stringify({ node: deps.nodeId, clients }))) return;
   }
   ctx.log.warn(
@@ -118,7 +118,9 @@ export async function forgetClient(
   const name = clientAttribute(deps.nodeId);
   const known = parseClients(await store.read(name));
   if (known === undefined) return;
-  const clients = keep(known, await otherClients(deps, id, path));
+  const clientId = await clientIdAt(deps, path).catch(() => undefined);
+  const clients = await othersOf(known, deps, id, path);
+  if (clientId !== undefined) Reflect.deleteProperty(clients, clientId);
   if (Object.keys(clients).length === 0) await store.remove(name);
   else await store.write(name, JSON.stringify({ node: deps.nodeId, clients }));
 }
@@ -132,12 +134,16 @@ function storeAt({ attributes }: MountedClientsDependencies, path: string): Clie
   };
 }
 
-function keep(known: NodeClients | undefined, ids: readonly string[]): Record<string, string> {
-  return Object.fromEntries(Object.entries(known?.clients ?? {}).filter(([one]) => ids.includes(one)));
-}
-
-/** Clients that serve the volume on this node besides the one at the path; binds of its mount are that one. */
-async function otherClients(deps: MountedClientsDependencies, id: CephfsVolumeId, path: string): Promise<string[]> {
+/**
+ * Of the known clients, those that may serve the volume on this node besides the one at the path; binds of its mount are that one. A mount
+ * that doesn't say who it is may be any of them: a fenced one must not be taken for gone as long as it is there.
+ */
+async function othersOf(
+  known: NodeClients | undefined,
+  deps: MountedClientsDependencies,
+  id: CephfsVolumeId,
+  path: string,
+): Promise<Record<string, string>> {
   const table = await deps.mounter.list();
   const own = table.filter((entry) => entry.mountPoint === path).map(deviceOf);
   const seen = new Map<string, MountInfo>();
@@ -148,7 +154,8 @@ async function otherClients(deps: MountedClientsDependencies, id: CephfsVolumeId
   const ids = await Promise.all(
     [...seen.values()].map(async (entry) => clientIdAt(deps, entry.mountPoint).catch(() => undefined)),
   );
-  return ids.filter((one) => one !== undefined);
+  const clients = Object.entries(known?.clients ?? {});
+  return Object.fromEntries(clients.filter(([one]) => ids.includes(undefined) || ids.includes(one)));
 }
 
 function deviceOf({ major, minor }: MountInfo): string {
