@@ -24,6 +24,12 @@ export async function rbdGround(cluster: TestCluster, namespace: string, config 
     if (failed && !stderr.includes('No such file')) throw new Error(`rados ${args.join(' ')}: ${stderr}`);
     return lines(stdout);
   };
+  /** Data that only a snapshot holds has no object of its own: when no image has that snapshot any more, it is out of anybody's reach. */
+  const headless = async () => {
+    const names = (await rados('ls')).filter((name) => name.startsWith('rbd_data.'));
+    const found = await Promise.all(names.map(async (name) => (await rados('stat', name)).length > 0));
+    return new Set(names.filter((_name, i) => found[i] === false));
+  };
   return {
     kind: {
       name: 'rbd',
@@ -39,16 +45,22 @@ export async function rbdGround(cluster: TestCluster, namespace: string, config 
     read: async (name) => raw.read(objectOf(name)),
     problems: async () => Promise.resolve([]),
     remains: async () => {
+      const strays = await headless();
       const left = [
         ...lines(await cluster.rbd(['ls', spec])).map((line) => `image: ${line}`),
         ...lines(await cluster.rbd(['trash', 'ls', '--all', spec])).map((line) => `image in the trash: ${line}`),
-        ...(await rados('ls')).filter((name) => !furniture.includes(name)).map((name) => `object: ${name}`),
+        ...(await rados('ls'))
+          .filter((name) => !furniture.includes(name) && !strays.has(name))
+          .map((name) => `object: ${name}`),
       ];
       for (const object of registries)
         left.push(...(await rados('listomapkeys', object)).map((key) => `key in ${object}: ${key}`));
       return left;
     },
     close: async () => {
+      const strays = await headless();
+      // librbd was killed between two steps of removing a snapshot (ADR 18): said, because the space is lost.
+      if (strays.size > 0) console.log(`  rbd: ${strays.size} objects are held by snapshot ids that no image has`);
       await raw.close();
       for (const object of registries) await rados('rm', object);
       // Refused while there are images: what is left stays for a look.

@@ -58,7 +58,7 @@ async function run(seed: number): Promise<number> {
   const common = { random, depth };
   if (objects > 0) {
     const half = kills > 0 ? Math.ceil(objects / 2) : objects;
-    await onSite(useCluster, `soak-${seed}`, async (site) => {
+    await onSite(useCluster, `soak-${seed}`, rows, async (site) => {
       rows.push(
         await part('trees', async () => growAndFell({ ...site, ...common, prefix: 't', objects: half, kills: 0 })),
       );
@@ -69,7 +69,7 @@ async function run(seed: number): Promise<number> {
     });
   }
   if (operations > 0 && !failed(rows)) {
-    await onSite(startCluster, `cuts-${seed}`, async (site) => {
+    await onSite(startCluster, `cuts-${seed}`, rows, async (site) => {
       rows.push(await part('power cuts', async () => cutPower({ ...site, ...common, prefix: 'c', operations })));
     });
   }
@@ -81,7 +81,13 @@ function failed(rows: readonly Row[]): boolean {
   return rows.some((row) => row.failed > 0);
 }
 
-async function onSite(start: () => Promise<TestCluster>, name: string, use: (site: Site) => Promise<void>) {
+/** The driver's log is kept when something has failed. */
+async function onSite(
+  start: () => Promise<TestCluster>,
+  name: string,
+  rows: readonly Row[],
+  use: (site: Site) => Promise<void>,
+): Promise<void> {
   const cluster = await start();
   const directory = await mkdtemp(join(tmpdir(), 'soak-'));
   const backends = values.backends.split(',');
@@ -96,7 +102,8 @@ async function onSite(start: () => Promise<TestCluster>, name: string, use: (sit
     for (const ground of grounds) await ground.close();
     await cluster.stop();
   }
-  if (process.exitCode === undefined) await rm(directory, { recursive: true, force: true });
+  if (failed(rows)) console.log(`  the driver's log is kept: ${join(directory, 'driver', 'driver.log')}`);
+  else await rm(directory, { recursive: true, force: true });
 }
 
 async function part(stage: string, work: () => Promise<Notes>): Promise<Row> {
