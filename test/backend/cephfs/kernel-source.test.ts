@@ -57,3 +57,14 @@ t.test('paths may hold what separates elsewhere', (t) => {
   t.ok(showsDirectory(entry({ source: `10.0.0.1:6789:${odd.path}`, superOptions: ['mds_namespace=my.fs'] }), odd));
   t.end();
 });
+
+t.test('what shows a snapshot is mounted from whichever directory of the file system has that', (t) => {
+  const view = { ...id, isView: true } as const;
+  for (const [source, superOptions] of own) {
+    const elsewhere = source.replace('/volumes/csi/x', '/volumes/csi/.cuttle/deleted/y.1');
+    t.ok(showsDirectory(entry({ source: elsewhere, superOptions }), view), elsewhere);
+    t.notOk(showsDirectory(entry({ source: elsewhere, superOptions }), id), elsewhere);
+  }
+  t.notOk(showsDirectory(entry({ source: '10.0.0.1:6789:/a', superOptions: ['mds_namespace=other'] }), view));
+  t.end();
+});
