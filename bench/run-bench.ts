@@ -67,7 +67,7 @@ async function bench(volumes: number, backends: readonly string[]): Promise<void
   };
   const directory = await mkdtemp(join(tmpdir(), 'bench-'));
   progress('starting Ceph');
-  const cluster = await useCluster();
+  const cluster = await useCluster({ quickMonitor: false });
   try {
     const group = `bench-${process.pid}`;
     const config = clusterYaml(cluster, `    cephfs:\n      group: ${group}\n`);

@@ -26,25 +26,24 @@ export class RunSpace {
     return new RunSpace(await mkdtemp('/tmp/cuttle-'), signal);
   }
 
-  /** The environment for what is run here. */
-  env(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-    const conf = this.#cephConf === undefined ? {} : { CUTTLE_TEST_CEPH_CONF: this.#cephConf };
+  /**
+   * The environment for what is run here.
+   * @param cluster what it uses: the one started here, if there is one, or what it starts itself unless the caller has named one.
+   */
+  env(extra: NodeJS.ProcessEnv = {}, cluster: 'shared' | 'own' = 'shared'): NodeJS.ProcessEnv {
+    const conf = this.#cephConf === undefined || cluster === 'own' ? {} : { CUTTLE_TEST_CEPH_CONF: this.#cephConf };
     // Tests that call Ceph's libraries themselves need the driver's thread pool (bin/cuttle.cjs), not Node's four threads.
     return { ...process.env, ...conf, UV_THREADPOOL_SIZE: '96', TMPDIR: this.dir, [MARK]: this.dir, ...extra };
   }
 
-  /**
-   * Starts a cluster, unless the caller has named one. Says why in words when it does not start.
-   * @param pace that of a real cluster's monitors, for measurements, or a quick one, for tests.
-   */
-  async startCluster(pace: 'real' | 'quick'): Promise<string | undefined> {
+  /** Starts a cluster, unless the caller has named one. Says why in words when it does not start. */
+  async startCluster(): Promise<string | undefined> {
     if (this.#cephConf !== undefined && this.#cephConf !== '') {
       console.log(`the tests use the cluster of ${this.#cephConf}`);
       return undefined;
     }
     this.#ownCluster = `${this.dir}/ceph`;
-    const options = pace === 'quick' ? ['--quick-mon'] : [];
-    const end = await runProgram(clusterScript(), ['start', '--dir', this.#ownCluster, ...options], {
+    const end = await runProgram(clusterScript(), ['start', '--dir', this.#ownCluster, '--quick-mon'], {
       env: this.env(),
       signal: this.#signal,
       output: 'return',

@@ -7,6 +7,8 @@ import { runTestFiles } from './run-test-files.js';
 import { findTestFiles, type TestFile } from './test-files.js';
 
 export interface StageContext {
+  /** Beside others: what a program prints is shown when it has ended. */
+  readonly beside?: boolean;
   readonly space: RunSpace;
   readonly signal: AbortSignal;
   /** What a program needs in its environment to have its coverage counted. */
@@ -83,9 +85,9 @@ export async function bench(context: StageContext, args: string[]): Promise<Row>
 }
 
 /** Returns false, after adding a failed row, when there is no cluster to test on. */
-export async function startCluster(context: StageContext, pace: 'real' | 'quick' = 'quick'): Promise<boolean> {
+export async function startCluster(context: StageContext): Promise<boolean> {
   begin('Ceph', context);
-  const problem = await context.space.startCluster(pace);
+  const problem = await context.space.startCluster();
   if (problem === undefined) return true;
   console.log(problem);
   context.add(failure('Ceph'));
@@ -108,14 +110,19 @@ async function programWithRows(stage: string, path: string, args: string[], cont
 }
 
 async function program(stage: string, path: string, args: string[], context: StageContext): Promise<Row> {
-  begin(stage, context);
+  const beside = context.beside === true;
+  if (beside) context.signal.throwIfAborted();
+  else begin(stage, context);
   if (!existsSync(path)) {
     console.log(`  FAILED: the stage is missing: there is no ${path}`);
     return failure(`${stage} (missing)`);
   }
-  const env = context.space.env(context.coverage);
+  // Counts of what a cluster holds, killed drivers, stopped daemons: each on a cluster of its own.
+  const env = context.space.env(context.coverage, 'own');
   const argv = ['--enable-source-maps', path, ...args];
-  const end = await runProgram(process.execPath, argv, { env, signal: context.signal, output: 'screen' });
+  const output = beside ? 'return' : 'screen';
+  const end = await runProgram(process.execPath, argv, { env, signal: context.signal, output });
+  if (beside) heading(`${stage}\n${end.stdout.trimEnd()}${end.stderr === '' ? '' : `\n${end.stderr.trimEnd()}`}`);
   if (end.failure !== undefined) console.log(`  FAILED: ${path}: ${end.failure}`);
   return { stage, passed: 0, failed: end.failure === undefined ? 0 : 1, skipped: 0, seconds: end.seconds };
 }

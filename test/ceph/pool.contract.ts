@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { eventually } from '../harness/eventually.js';
 import { context, type ContractSubject, creation, failureOf, openPool } from './contract-subject.js';
 
 export async function poolContract(t: Test, subject: ContractSubject): Promise<void> {
@@ -36,8 +37,10 @@ export async function poolContract(t: Test, subject: ContractSubject): Promise<v
     const connection = await client.connect(context(), access);
     t.ok((await connection.poolsOfApplication(context(), 'rbd')).includes(pool));
     t.notOk((await connection.poolsOfApplication(context(), 'no-such-application')).includes(pool));
-    const capacity = (await connection.poolCapacities(context())).find(({ name }) => name === pool);
-    t.ok(capacity !== undefined && capacity.availableBytes > 1n << 20n);
+    const availableBytes = async () =>
+      (await connection.poolCapacities(context())).find(({ name }) => name === pool)?.availableBytes ?? 0n;
+    // The manager has its figures a moment after there is the pool.
+    t.ok(await eventually(async () => (await availableBytes()) > 1n << 20n, 20_000));
   });
 
   await t.test('a pool that is not there is NOT_FOUND and named', async (t) => {

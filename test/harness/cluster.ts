@@ -53,10 +53,15 @@ const FOREIGN_CONF = 'CUTTLE_TEST_CEPH_CONF';
 const COMMAND_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 180_000;
 
-/** The cluster that CUTTLE_TEST_CEPH_CONF names, or a new one of our own. */
-export async function useCluster(): Promise<TestCluster> {
+/** Whether CUTTLE_TEST_CEPH_CONF names a cluster. */
+export function isClusterNamed(): boolean {
+  return (process.env[FOREIGN_CONF] ?? '') !== '';
+}
+
+/** The cluster that CUTTLE_TEST_CEPH_CONF names, or a new one of our own, with a quick monitor unless told otherwise. */
+export async function useCluster({ quickMonitor = true } = {}): Promise<TestCluster> {
   const confPath = process.env[FOREIGN_CONF];
-  if (confPath === undefined || confPath === '') return await startCluster();
+  if (confPath === undefined || confPath === '') return await startCluster({ quickMonitor });
   await access(confPath).catch((cause: unknown) => {
     throw new Error(`${FOREIGN_CONF} names ${confPath}, which cannot be read`, { cause });
   });

@@ -51,12 +51,4 @@ export async function trashOf(cluster: TestCluster, pool: string): Promise<strin
   return rows.map((row) => row.id);
 }
 
-/** Asks again until it holds. @returns whether it did in time */
-export async function eventually(holds: () => Promise<boolean>, withinMs: number): Promise<boolean> {
-  const end = performance.now() + withinMs;
-  for (;;) {
-    if (await holds()) return true;
-    if (performance.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
+export { eventually } from '../harness/eventually.js';
