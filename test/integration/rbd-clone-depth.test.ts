@@ -116,10 +116,11 @@ t.test('flattening goes on after a restart, and lets go of a volume that is dele
 
 t.test('a volume that another controller flattens is deleted as soon as that one lets go', async (t) => {
   const life = site.life(t);
-  const other = await secondDriver(t, site, { config: config(cluster.confPath) });
-  const rpc = new Rpc(() => other);
   const [root, first, second] = await threeInARow(life, largeBytes);
   t.ok(await eventually(isUnderWay, secondsMs));
+  // Started only now: either of two would take the work.
+  const other = await secondDriver(t, site, { config: config(cluster.confPath) });
+  const rpc = new Rpc(() => other);
   const { code, message } = await refusal(rpc.delete(second.id));
   t.equal(code, 'ABORTED');
   t.match(message, /is being flattened by the controller at 127\.0\.0\.1:0\/\d+, which has been asked to stop/);

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
 import t from 'tap';
 import { mountCapability } from '../harness/requests.js';
-import { imageInfo } from './images.js';
+import { eventually, imageInfo } from './images.js';
 import { mountEntry } from './leftovers.js';
-import { refusal, type Volume } from './rpc.js';
+import { outcomeOf, refusal, type Volume } from './rpc.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);
@@ -38,6 +38,9 @@ t.test('dataPool, objectSize, stripeUnit and stripeCount are those of the image,
   const volume = await life.create({ parameters, requiredBytes });
   const info = await imageInfo(cluster, specOf(volume));
   t.match(info, { size: Number(requiredBytes), order: 20, stripe_unit: 65536, stripe_count: 4, data_pool: dataPool });
+  // The pool is new: the manager has its figures a moment later.
+  const hasRoom = async () => (await outcomeOf(life.rpc.capacity(parameters))).code === 'OK';
+  t.ok(await eventually(hasRoom, 20_000));
   t.ok((await life.rpc.capacity(parameters)) > 0n);
   const paths = await life.attach(volume.id);
   await writeFile(join(paths.targetPath, 'data'), Buffer.alloc(1 << 20, 'x'));

@@ -9,7 +9,8 @@ import { clientAttribute, type NodeClients, parseClients } from './directory-cli
 import type { CephfsMounter } from './mounter.js';
 import { isInSnapshot } from './volume-paths.js';
 
-const timeoutMs = 5_000;
+/** The MDS may let a question about a busy directory wait for its next tick, which comes every 5 s. */
+const timeoutMs = 10_000;
 const mostReads = 5;
 
 /** The extended attributes of mounted paths. */

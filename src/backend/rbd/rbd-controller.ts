@@ -3,7 +3,7 @@ import type { CephClient } from '../../ceph/client.js';
 import type { Clusters } from '../../ceph/clusters.js';
 import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
-import { DriverError, isDriverError } from '../../domain/errors.js';
+import { isDriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -25,6 +25,7 @@ import type {
 } from '../backend.js';
 import { BackgroundQueue } from '../background-queue.js';
 import { parseRecord } from '../volume-record.js';
+import { availablePlaces } from './capacity.js';
 import { planVolume } from './create-volume.js';
 import { growImage } from './expand-volume.js';
 import { hideImage } from './delete-volume.js';
@@ -36,7 +37,7 @@ import { ImageTrash } from './image-trash.js';
 import { listVolumes } from './list-volumes.js';
 import { limitImage } from './modify-volume.js';
 import { parseLimits } from './mutable-parameters.js';
-import { nodeContext, parseParameters } from './parameters.js';
+import { nodeContext } from './parameters.js';
 import { placeKey, type PoolPlace } from './pool-place.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
 import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
@@ -168,7 +169,7 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   }
 
   async capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity> {
-    const places = await this.#placesFor(ctx, parameters);
+    const places = await availablePlaces(ctx, this.#pools, parameters);
     const availableBytes = places.reduce((most, bytes) => (bytes > most ? bytes : most), 0n);
     return { availableBytes, maximumVolumeBytes: maxVolumeBytes, minimumVolumeBytes: minVolumeBytes };
   }
@@ -208,33 +209,5 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
         this.#meet({ clusterId: cluster.id, pool, namespace: cluster.rbdNamespace }, undefined);
       }
     }
-  }
-
-  /** With a StorageClass's parameters its pool, else every RBD pool: a volume fits where most is free. */
-  async #placesFor(ctx: CallContext, parameters: StringMap): Promise<bigint[]> {
-    if (parameters.pool === undefined && parameters.clusterID === undefined) {
-      const clusters = this.#pools.clusters.all();
-      const all = await Promise.all(clusters.map(async (cluster) => this.#availableBytes(ctx, cluster.id)));
-      return all.flatMap((pools) => [...pools.values()]);
-    }
-    const { clusterId, pool, dataPool } = parseParameters(parameters);
-    const pools = await this.#availableBytes(ctx, clusterId);
-    const available = pools.get(dataPool ?? pool);
-    if (available !== undefined) return [available];
-    throw new DriverError(
-      'INVALID_ARGUMENT',
-      `pool "${dataPool ?? pool}" is no RBD pool of cluster "${clusterId}": correct the StorageClass, or run rbd pool init`,
-    );
-  }
-
-  async #availableBytes(ctx: CallContext, clusterId: string): Promise<Map<string, bigint>> {
-    const connection = await this.#pools.connect(ctx, clusterId);
-    const [tagged, capacities] = await Promise.all([
-      connection.poolsOfApplication(ctx, 'rbd'),
-      connection.poolCapacities(ctx),
-    ]);
-    return new Map(
-      capacities.filter(({ name }) => tagged.includes(name)).map(({ name, availableBytes }) => [name, availableBytes]),
-    );
   }
 }
