@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import t from 'tap';
-import { asDirectory, asShared, openGroup, pathOf } from './group.js';
+import { asDirectory, asShared, openGroup, pathOf, patiently } from './group.js';
 import { eventually } from './images.js';
 import { refusal } from './rpc.js';
 
@@ -9,7 +9,7 @@ t.setTimeout(120_000);
 const { site, group } = await openGroup(t, { args: ['--backends', 'cephfs'] });
 const { directories } = group;
 const top = `/adopted-${site.pool}`;
-t.teardown(async () => rm(group.onHost(top), { recursive: true, force: true }));
+t.teardown(async () => rm(group.onHost(top), { ...patiently, recursive: true, force: true }));
 
 for (const [where, quota] of [
   ['anywhere', undefined],

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, statfs, symlink, writeFile } from 'node:fs/promises
 import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
-import { asShared, openGroup } from './group.js';
+import { asShared, openGroup, patiently } from './group.js';
 import { outcomeOf, refusal } from './rpc.js';
 
 t.setTimeout(180_000);
@@ -21,7 +21,7 @@ const places = [
 ] as const;
 t.teardown(async () => {
   for (const top of [`k8s_test-${unique}`, `volumes/kubernetes-${unique}`, `große daten-${unique}`])
-    await rm(group.onHost(`/${top}`), { recursive: true, force: true });
+    await rm(group.onHost(`/${top}`), { ...patiently, recursive: true, force: true });
 });
 
 function parentOf(path: string): string {
@@ -33,7 +33,7 @@ for (const [what, path, maxBytes] of places) {
     `${what}, ${maxBytes === undefined ? 'without' : 'with'} a quota, is a volume for its whole life`,
     async (t) => {
       const sibling = `${parentOf(path)}/sibling-${unique}`;
-      await mkdir(group.onHost(sibling), { recursive: true });
+      await mkdir(group.onHost(sibling), { ...patiently, recursive: true });
       const id = await directories.make(path, maxBytes === undefined ? {} : { maxBytes });
       await directories.write(`${path}/old`, 'was here before');
       await directories.write(`${sibling}/theirs`, 'stays');
@@ -54,7 +54,7 @@ for (const [what, path, maxBytes] of places) {
       t.match(await refusal(life.stage(id, asShared)), { code: 'NOT_FOUND' });
       t.equal((await outcomeOf(life.rpc.delete(id))).code, 'OK', 'deleted once more');
       t.ok(await group.isPurged());
-      await rm(group.onHost(sibling), { recursive: true });
+      await rm(group.onHost(sibling), { ...patiently, recursive: true });
     },
   );
 }

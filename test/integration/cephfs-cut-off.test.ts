@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, rm } from 'node:fs/promises';
 import t from 'tap';
-import { asDirectory, asShared, openGroup, pathOf } from './group.js';
+import { asDirectory, asShared, openGroup, pathOf, patiently } from './group.js';
 
 t.setTimeout(120_000);
 
@@ -69,7 +69,7 @@ t.test("Ceph's own commands see the directories as subvolumes, and what they cha
   const volume = await life.create({ ...asked, name: 'seen' });
   const name = pathOf(volume.id).split('/').at(-1) ?? '';
   const subvolume = async (...words: string[]) => site.cluster.ceph(['fs', 'subvolume', ...words, '--format', 'json']);
-  t.teardown(async () => rm(group.onHost('/volumes/_legacy'), { recursive: true, force: true }));
+  t.teardown(async () => rm(group.onHost('/volumes/_legacy'), { ...patiently, recursive: true, force: true }));
   const listed = JSON.parse(await subvolume('ls', 'cephfs', site.pool)) as { name: string }[];
   t.ok(listed.some((each) => each.name === name));
   t.match(JSON.parse(await subvolume('info', 'cephfs', name, site.pool)), {

@@ -3,7 +3,7 @@ import { rm, statfs } from 'node:fs/promises';
 import t from 'tap';
 import { blockCapability } from '../harness/requests.js';
 import { clusterYaml } from '../harness/driver.js';
-import { asDirectory, asShared, groupYaml, openGroup, pathOf } from './group.js';
+import { asDirectory, asShared, groupYaml, openGroup, pathOf, patiently } from './group.js';
 import { refusal, Rpc } from './rpc.js';
 import { secondDriver } from './site.js';
 
@@ -141,7 +141,7 @@ t.test(
     const full = `${site.pool}-full`;
     const path = `/volumes/${full}`;
     await group.directories.make(path, { maxFiles: 2 });
-    t.teardown(async () => rm(group.onHost(path), { recursive: true }));
+    t.teardown(async () => rm(group.onHost(path), { ...patiently, recursive: true }));
     await group.directories.make(`${path}/one`);
     const config = clusterYaml(site.cluster, groupYaml(full));
     const driver = await secondDriver(t, site, { args, config });

@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { clusterYaml, type Driver } from '../harness/driver.js';
-import { asDirectory, groupYaml, openGroup, pathOf } from './group.js';
+import { asDirectory, groupYaml, openGroup, pathOf, patiently } from './group.js';
 import { eventually } from './images.js';
 import { Rpc, type Volume } from './rpc.js';
 import { secondDriver } from './site.js';
@@ -32,7 +32,7 @@ async function fill(path: string, files: number): Promise<void> {
 
 /** Holds the lock that purgers take, as another controller does. @returns what lets it go. */
 async function holdPurgeLock(t: Test): Promise<() => Promise<void>> {
-  await mkdir(group.onHost(`${group.path}/.cuttle/trash`), { recursive: true });
+  await mkdir(group.onHost(`${group.path}/.cuttle/trash`), { ...patiently, recursive: true });
   const lockFile = group.onHost(`${group.path}/.cuttle/purge.lock`);
   const holder: ChildProcess = spawn('flock', ['--no-fork', lockFile, 'sh', '-c', 'echo held; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -172,7 +172,7 @@ t.test(
     t.equal((await readdir(trash)).length, 1);
     await site.restart('SIGKILL', release);
     t.ok(await eventually(async () => (await readdir(trash)).length === 0, secondsMs));
-    await rm(group.onHost(top), { recursive: true });
+    await rm(group.onHost(top), { ...patiently, recursive: true });
   },
 );
 

@@ -21,6 +21,9 @@ export const asShared = { capability: mountCapability('MULTI_NODE_MULTI_WRITER',
 const purgedWithinMs = 30_000;
 
 /** The group of a driver's directories, as an administrator sees it: with the whole file system mounted. */
+/** For rm(): a purge may still be at work below, and fills what is just being removed. */
+export const patiently = { maxRetries: 15, retryDelay: 100 } as const;
+
 export class Group {
   /** Absolute within the file system. */
   readonly path: string;
@@ -99,7 +102,7 @@ export async function openGroup(
   const group = new Group(`/volumes/${site.pool}`, directories);
   t.teardown(async () => {
     for (const path of [group.path, directories.top]) {
-      await rm(group.onHost(path), { recursive: true, force: true });
+      await rm(group.onHost(path), { ...patiently, recursive: true, force: true });
     }
   });
   return { site, group };
