@@ -5,15 +5,16 @@ import { attachmentChecks } from '../backend/attachment.contract.js';
 import { modifyChecks } from '../backend/modify.contract.js';
 import { snapshotChecks } from '../backend/snapshot.contract.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
+import { groupYaml } from './group.js';
 import { Site } from './site.js';
 
 t.setTimeout(400_000);
 
-// A namespace of its own makes the list quiet: the driver lists what is in its namespace, whatever other tests do.
+// A namespace and a group of its own make the list quiet: the driver lists what is in them, whatever other tests do.
 const namespace = 'contract';
 const site = await Site.open(t, {
-  configFor: (cluster) =>
-    `nodes: [node-a, node-b]\nclusters:\n  - id: default\n    cephConf: ${cluster.confPath}\n    rbd:\n      namespace: ${namespace}\n`,
+  configFor: (cluster, pool) =>
+    `nodes: [node-a, node-b]\nclusters:\n  - id: default\n    cephConf: ${cluster.confPath}\n    rbd:\n      namespace: ${namespace}\n${groupYaml(pool)}`,
 });
 await site.cluster.rbd(['namespace', 'create', `${site.pool}/${namespace}`]);
 

@@ -1,5 +1,5 @@
 import { type MountInfo, mountPointOf, type PathState, probePath } from 'mount-utils-ts';
-import { isReaderOnly } from '../../domain/capability.js';
+import { isMultiNode, isReaderOnly } from '../../domain/capability.js';
 import { DriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -141,7 +141,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     const asked = wanted === 'auto' ? found.by.kind : wanted;
     if (isReadOnly(found.entry) === readOnly && found.by.kind === asked) {
       // The stage may have been cut off before it had written down its client.
-      if (!readOnly && !isFrozen(id)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      if (mayNeedFence(input, readOnly)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
       return true;
     }
     throw new DriverError(
@@ -166,8 +166,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     const found = await this.#atPath(id, stagingPath);
     if (found === undefined) return;
     try {
-      // A client that can't write needs no fence.
-      if (!readOnly) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
+      if (mayNeedFence(input, readOnly)) await nameClient(ctx, this.#deps, id, found.by, stagingPath);
       // In this order: a detachment in between sees the client, or is seen here.
       await refuseUnattached(this.#deps, id, stagingPath, attached.required);
     } catch (error) {
@@ -254,6 +253,14 @@ function silent(id: CephfsVolumeId, stagingPath: string): DriverError {
 
 function isSameDevice(a: MountInfo, b: MountInfo): boolean {
   return a.major === b.major && a.minor === b.minor;
+}
+
+/**
+ * A client that can't write needs no fence, nor one of many whose volume never moves. For those there is a price besides: writing on the
+ * directory waits for every client that has it mounted, a dead one too, and lets the others' questions about it wait as well.
+ */
+function mayNeedFence({ id, capability }: StageInput<CephfsVolumeId>, readOnly: boolean): boolean {
+  return !readOnly && !isMultiNode(capability.mode) && !isFrozen(id);
 }
 
 /** What is mounted is a snapshot: nothing of ours can be written there, and what is there was its source's. */
