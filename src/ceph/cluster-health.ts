@@ -6,7 +6,7 @@ import type { CephClient } from './client.js';
 import { accessTo, type ClusterDefinition, type Clusters } from './clusters.js';
 
 /** For connecting and one question. Whoever asks for health asks again soon. */
-const answerTimeoutMs = 5_000;
+const answerTimeoutMs = 4_000;
 
 /** Ceph's health checks (docs.ceph.com, "Health checks") that tell of volumes; others are the cluster's own affair. */
 const reasons: Readonly<Record<string, string>> = {
@@ -32,7 +32,7 @@ export interface HealthReport {
 }
 
 /**
- * What is wrong with the clusters of the configuration, all asked at the same time, each within five seconds: do the monitors answer
+ * What is wrong with the clusters of the configuration, all asked at the same time, each within four seconds: do the monitors answer
  * this node, and what do they say of the cluster (one command, which any user may run)? The request's credentials count before the
  * clusters' own. A node that has none, or the wrong ones for a cluster, still learns whether its monitors answer: a refusal is an answer.
  */
