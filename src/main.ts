@@ -11,6 +11,7 @@ import { NbdMapper } from './backend/rbd/nbd-mapper.js';
 import { RbdController, type RbdControllerDependencies } from './backend/rbd/rbd-controller.js';
 import { RbdNode } from './backend/rbd/rbd-node.js';
 import { UserspaceMapper } from './backend/rbd/userspace-mapper.js';
+import { clusterHealth } from './ceph/cluster-health.js';
 import { Clusters } from './ceph/clusters.js';
 import type { CephClient } from './ceph/client.js';
 import { ConnectionPool } from './ceph/connection-pool.js';
@@ -114,7 +115,13 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
       nodes === undefined
         ? undefined
         : nodeHandlers(
-            nodeService({ backends: nodes.backends, lock, mounter: nodes.mounter, runDir: options.runDir }),
+            nodeService({
+              backends: nodes.backends,
+              lock,
+              mounter: nodes.mounter,
+              runDir: options.runDir,
+              storageHealth: async (ctx, credentials) => clusterHealth(ctx, clusters, ceph, credentials),
+            }),
             options.nodeId,
           ),
   });

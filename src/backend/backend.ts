@@ -1,6 +1,7 @@
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import type { CapacityRange } from '../domain/capacity.js';
+import type { VolumeTrouble } from '../domain/health.js';
 import type { SnapshotId } from '../domain/snapshot-id.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
@@ -36,6 +37,13 @@ export interface Volume {
 export interface FoundVolume extends Volume {
   /** The nodes that it is attached to. */
   readonly nodes: readonly string[];
+  /** The pool that CreateVolume was told to put its data into; undefined for the place's own, or when no record tells. */
+  readonly dataPool?: string | undefined;
+}
+
+/** Where a volume lies. */
+export interface VolumePlace<Id extends VolumeId = VolumeId> extends Pick<FoundVolume, 'dataPool'> {
+  readonly id: Id;
 }
 
 export interface AttachInput {
@@ -149,6 +157,15 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   ): Promise<void>;
   /** undefined when there is no such volume. */
   findVolume(ctx: CallContext, id: Id, credentials: Credentials | undefined): Promise<FoundVolume | undefined>;
+  /**
+   * What is wrong with each of these volumes, in their order, by what the cluster says of where they lie: nothing is asked of the
+   * volumes themselves. @throws DriverError NOT_FOUND (an unknown cluster), UNAVAILABLE (the monitors don't answer).
+   */
+  troubles(
+    ctx: CallContext,
+    volumes: readonly VolumePlace<Id>[],
+    credentials: Credentials | undefined,
+  ): Promise<readonly (readonly VolumeTrouble[])[]>;
   /** Why a volume can't be used this way, this one if it is named; undefined when it can. */
   objection(capability: VolumeCapability, id?: Id): string | undefined;
   /** @throws DriverError INVALID_ARGUMENT for parameters that name no such place. */
@@ -193,6 +210,8 @@ export interface NodeBackend<Id extends VolumeId = VolumeId> {
   unstage(ctx: CallContext, id: Id, stagingPath: string): Promise<void>;
   /** Does anything on this node still serve the volume's data? False when its daemon has died. */
   isServed(ctx: CallContext, id: Id): Promise<boolean>;
+  /** Every path at which this node has the volume mounted, or its device bound, be it dead. From the kernel's tables alone. */
+  mountsOf(id: Id): Promise<readonly string[]>;
   /** Is this the path where this very volume is staged, be it dead? What it is attached as, or undefined. */
   staged(ctx: CallContext, id: Id, stagingPath: string): Promise<StagedVolume | undefined>;
   /**

@@ -26,8 +26,10 @@ import { deleteVolume } from './delete-volume.js';
 import { expandVolume } from './expand-volume.js';
 import { getCapacity } from './get-capacity.js';
 import { getVolume, type GetVolumeInput } from './get-volume.js';
+import { getVolumeHealth, type GetVolumeHealthInput, type VolumeHealth } from './get-volume-health.js';
 import { getSnapshot } from './get-snapshot.js';
 import { listSnapshots, type ListSnapshotsInput } from './list-snapshots.js';
+import { listVolumeHealth, type VolumeHealthPage } from './list-volume-health.js';
 import { listVolumes } from './list-volumes.js';
 import { modifyVolume, type ModifyVolumeInput } from './modify-volume.js';
 import type { NodeDirectory } from './node-directory.js';
@@ -81,6 +83,8 @@ export interface ControllerService {
   validateVolumeCapabilities(ctx: CallContext, input: ValidateInput): Promise<string | undefined>;
   getCapacity(ctx: CallContext, input: GetCapacityInput): Promise<Capacity>;
   listVolumes(ctx: CallContext, input: ListInput): Promise<VolumePage>;
+  getVolumeHealth(ctx: CallContext, input: GetVolumeHealthInput): Promise<VolumeHealth>;
+  listVolumeHealth(ctx: CallContext, input: ListInput): Promise<VolumeHealthPage>;
   createSnapshot(ctx: CallContext, input: CreateSnapshotInput): Promise<Snapshot>;
   deleteSnapshot(ctx: CallContext, input: SnapshotInput): Promise<void>;
   getSnapshot(ctx: CallContext, input: SnapshotInput): Promise<Snapshot>;
@@ -105,6 +109,8 @@ export function controllerService(deps: ControllerDependencies): ControllerServi
     validateVolumeCapabilities: async (ctx, input) => validateVolumeCapabilities(ctx, deps, input),
     getCapacity: async (ctx, input) => getCapacity(ctx, deps, input),
     listVolumes: async (ctx, input) => listVolumes(ctx, deps, input),
+    getVolumeHealth: async (ctx, input) => getVolumeHealth(ctx, deps, input),
+    listVolumeHealth: async (ctx, input) => listVolumeHealth(ctx, deps, input),
     createSnapshot: async (ctx, input) => createSnapshot(ctx, deps, input),
     deleteSnapshot: async (ctx, input) => deleteSnapshot(ctx, deps, input),
     getSnapshot: async (ctx, input) => getSnapshot(ctx, deps, input),

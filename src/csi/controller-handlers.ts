@@ -4,6 +4,7 @@ import { csi } from './gen/csi.js';
 import { google as wrappers } from './gen/google/protobuf/wrappers.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { RpcHandler } from './rpc.js';
+import { controllerHealthHandlers } from './health-handlers.js';
 import { snapshotHandlers } from './snapshot-handlers.js';
 import {
   readCreateVolume,
@@ -34,6 +35,8 @@ const capabilities = [
   Type.GET_SNAPSHOT,
   Type.CLONE_VOLUME,
   Type.SINGLE_NODE_MULTI_WRITER,
+  Type.GET_VOLUME_HEALTH,
+  Type.LIST_VOLUME_HEALTH,
 ];
 
 /** Messages to domain inputs and back; nothing else happens here. */
@@ -41,6 +44,7 @@ export function controllerHandlers(service: ControllerService): Record<string, R
   return {
     ...snapshotHandlers(service),
     ...attachmentHandlers(service),
+    ...controllerHealthHandlers(service),
 
     CreateVolume: async (ctx, request) =>
       new csi.v1.CreateVolumeResponse({

@@ -1,6 +1,7 @@
 import type { VolumeUsage } from '../node/get-volume-stats.js';
 import type { NodeService } from '../node/node-service.js';
 import { csi } from './gen/csi.js';
+import { nodeHealthHandlers } from './health-handlers.js';
 import type { RpcHandler } from './rpc.js';
 import { readExpand, readPublish, readStage, readStats, readUnpublish, readUnstage } from './validate/node.js';
 
@@ -11,11 +12,15 @@ const capabilities = [
   Type.GET_VOLUME_STATS,
   Type.EXPAND_VOLUME,
   Type.SINGLE_NODE_MULTI_WRITER,
+  Type.GET_VOLUME_HEALTH,
+  Type.GET_STORAGE_HEALTH,
 ];
 
 /** Messages to domain inputs and back; nothing else happens here. */
 export function nodeHandlers(service: NodeService, nodeId: string): Record<string, RpcHandler> {
   return {
+    ...nodeHealthHandlers(service),
+
     NodeStageVolume: async (ctx, request) => {
       await service.stageVolume(ctx, readStage(request as csi.v1.NodeStageVolumeRequest));
       return new csi.v1.NodeStageVolumeResponse();

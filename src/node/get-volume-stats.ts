@@ -1,9 +1,10 @@
 import { stat, statfs } from 'node:fs/promises';
-import { deviceSizeBytes, probePath } from 'mount-utils-ts';
+import { deviceSizeBytes } from 'mount-utils-ts';
 import type { InodeUsage } from '../backend/backend.js';
 import { DriverError } from '../domain/errors.js';
 import type { CallContext } from '../platform/call-context.js';
 import { withDeadline } from '../platform/deadline.js';
+import { deadMountSentence, mountState, probeTimeoutMs } from './mount-state.js';
 import { backendOf, type NodeDependencies } from './node-service.js';
 import { volumeAt, type VolumePathInput } from './volume-at.js';
 
@@ -14,8 +15,6 @@ export interface VolumeUsage {
   readonly used: bigint;
   readonly available: bigint;
 }
-
-const probeTimeoutMs = 5_000;
 
 /**
  * What df shows of a published or staged volume; a block device's size. Never waits for a mount that hangs.
@@ -28,16 +27,12 @@ export async function getVolumeStats(
 ): Promise<VolumeUsage[]> {
   const { volumePath } = input;
   const { id } = await volumeAt(deps, input);
-  // A file system whose device is gone goes on answering from memory.
   const backend = backendOf(deps, id);
-  const served = await backend.isServed(ctx, id);
-  const state = served ? await probePath(volumePath, probeTimeoutMs) : 'corrupted';
+  const state = await mountState(volumePath, await backend.isServed(ctx, id));
   if (state !== 'present') {
     ctx.log.warn({ volumePath, state }, 'the mount does not answer');
-    throw new DriverError(
-      state === 'absent' ? 'NOT_FOUND' : 'UNAVAILABLE',
-      `the mount at volume_path ${volumePath} is ${state}: the cluster or the process that serves it is gone; it is made again when the volume is staged and published anew`,
-    );
+    const code = state === 'absent' ? 'NOT_FOUND' : 'UNAVAILABLE';
+    throw new DriverError(code, deadMountSentence(`volume_path ${volumePath}`, state));
   }
   const found = await stat(volumePath);
   if (found.isBlockDevice()) {

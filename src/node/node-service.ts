@@ -3,11 +3,13 @@ import type { NodeAttachment, NodeBackend, StageInput, StringMap } from '../back
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import { DriverError } from '../domain/errors.js';
+import type { StorageTrouble } from '../domain/health.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
 import type { KeyedLock } from '../platform/keyed-lock.js';
 import { expandVolume, type ExpandInput } from './expand-volume.js';
+import { getVolumeHealth, type NodeVolumeHealth, type NodeVolumeHealthInput } from './get-volume-health.js';
 import { getVolumeStats, type VolumeUsage } from './get-volume-stats.js';
 import { publishVolume } from './publish-volume.js';
 import { stageVolume } from './stage-volume.js';
@@ -47,12 +49,21 @@ export interface NodeService {
   unpublishVolume(ctx: CallContext, input: UnpublishInput): Promise<void>;
   getVolumeStats(ctx: CallContext, input: VolumePathInput): Promise<VolumeUsage[]>;
   expandVolume(ctx: CallContext, input: ExpandInput): Promise<bigint | undefined>;
+  getVolumeHealth(ctx: CallContext, input: NodeVolumeHealthInput): Promise<NodeVolumeHealth>;
+  getStorageHealth: StorageHealth;
 }
+
+/** What is wrong with the clusters, as this node sees them; empty when nothing is known to be. Ends within seconds. */
+export type StorageHealth = (
+  ctx: CallContext,
+  credentials: Credentials | undefined,
+) => Promise<readonly StorageTrouble[]>;
 
 export interface NodeDependencies {
   readonly backends: ReadonlyMap<BackendKind, NodeBackend>;
   readonly lock: KeyedLock;
   readonly mounter: MounterLike;
+  readonly storageHealth: StorageHealth;
   /** A directory of the driver's own, the same over restarts. */
   readonly runDir: string;
 }
@@ -65,6 +76,8 @@ export function nodeService(deps: NodeDependencies): NodeService {
     unpublishVolume: async (ctx, input) => unpublishVolume(ctx, deps, input),
     expandVolume: async (ctx, input) => expandVolume(ctx, deps, input),
     getVolumeStats: async (ctx, input) => getVolumeStats(ctx, deps, input),
+    getVolumeHealth: async (ctx, input) => getVolumeHealth(ctx, deps, input),
+    getStorageHealth: deps.storageHealth,
   };
 }
 

@@ -4,6 +4,7 @@ import { Bench, type BackendUnderTest, type Checks } from './contract-bench.js';
 import { attachmentChecks } from './attachment.contract.js';
 import { cloneChecks } from './clone.contract.js';
 import { controllerChecks } from './controller.contract.js';
+import { healthChecks } from './health.contract.js';
 import { growthChecks } from './growth.contract.js';
 import { inFlightChecks } from './in-flight.contract.js';
 import { modifyChecks } from './modify.contract.js';
@@ -18,6 +19,7 @@ const groups: Readonly<Record<string, Checks>> = {
   node: nodeChecks,
   attachment: attachmentChecks,
   growth: growthChecks,
+  health: healthChecks,
   'mutable parameters': modifyChecks,
   snapshots: snapshotChecks,
   'volumes made of others': cloneChecks,

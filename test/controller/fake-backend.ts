@@ -3,6 +3,7 @@ import type { ControllerBackend, FoundVolume, Snapshot } from '../../src/backend
 import { snapshotNameFor } from '../../src/backend/object-name.js';
 import type { BackendKind } from '../../src/domain/backend-kind.js';
 import { DriverError } from '../../src/domain/errors.js';
+import type { VolumeTrouble } from '../../src/domain/health.js';
 import { formatSnapshotId } from '../../src/domain/snapshot-id.js';
 import { formatVolumeId, type RbdVolumeId, type VolumeId } from '../../src/domain/volume-id.js';
 
@@ -77,6 +78,13 @@ export class FakeController implements ControllerBackend {
 
   findVolume: ControllerBackend['findVolume'] = async (_ctx, id) =>
     Promise.resolve(this.volumes.get(formatVolumeId(id)));
+
+  /** By volume, as its id's image. */
+  readonly sick = new Map<string, readonly VolumeTrouble[]>();
+  troubles: ControllerBackend['troubles'] = async (_ctx, volumes) => {
+    this.calls.push(`troubles of ${volumes.map(({ id }) => imageOf(id)).join(', ')}`);
+    return Promise.resolve(volumes.map(({ id }) => this.sick.get(imageOf(id)) ?? []));
+  };
 
   /** As a backend with one volume would. */
   attach: ControllerBackend['attach'] = async (_ctx, id, { node, capability, readOnly }) => {

@@ -125,7 +125,15 @@ t.test('a secret of any request is neither in the log nor in the error nor in /p
   const log = await driver.log();
   const codeOf = (asked: string, method: string) =>
     errors.find((one) => one.asked === asked && one.path.endsWith(`/${method}`))?.error?.code;
-  for (const method of ['CreateVolume', 'DeleteVolume', 'ValidateVolumeCapabilities', 'NodeStageVolume']) {
+  for (const method of ['ControllerListVolumeHealth', 'NodeGetStorageHealth'])
+    t.equal(codeOf('bad', method), status.INVALID_ARGUMENT, `${method} has looked at its secrets`);
+  for (const method of [
+    'CreateVolume',
+    'DeleteVolume',
+    'ValidateVolumeCapabilities',
+    'ControllerGetVolumeHealth',
+    'NodeStageVolume',
+  ]) {
     t.equal(codeOf('bad', method), status.INVALID_ARGUMENT, `${method} has looked at its secrets`);
     t.equal(codeOf('good', method), status.UNAVAILABLE, `${method} has gone to the cluster with them`);
     t.match(log, `"rpc":"${method}"`);
@@ -137,7 +145,8 @@ t.test('a secret of any request is neither in the log nor in the error nor in /p
       ...errors
         .filter(
           ({ error }) =>
-            JSON.stringify(error?.metadata.getMap()).includes(secret) || (error?.message.includes(secret) ?? false),
+            error !== null &&
+            (JSON.stringify(error.metadata.getMap()).includes(secret) || error.message.includes(secret)),
         )
         .map(({ path }) => path),
       ...(seen.some((text) => text.includes(secret)) ? ['/proc'] : []),

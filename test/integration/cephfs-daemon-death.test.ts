@@ -5,6 +5,7 @@ import { localDaemons } from '../../src/platform/daemons.js';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import { mountCapability } from '../harness/requests.js';
 import { clientsOf, Directories, evict } from './directories.js';
+import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
 import { mountEntry } from './leftovers.js';
 import { outcomeOf } from './rpc.js';
@@ -76,13 +77,16 @@ async function dead(t: Test, end: (id: string) => Promise<void>, name: string) {
 for (const [what, end] of Object.entries(ends)) {
   const tag = what.split(' ').at(-1) ?? '';
 
-  t.test(`stats of a volume ${what} are refused at once`, async (t) => {
+  t.test(`stats of a volume ${what} are refused at once, and its health tells of it`, async (t) => {
     const { life, id, targetPath, stagingPath } = await dead(t, end, `stats-${tag}`);
     for (const path of [targetPath, stagingPath]) {
       const { code } = await timed(t, 'NodeGetVolumeStats', outcomeOf(life.rpc.stats(id, path)));
       // The root of an evicted client's mount answers ENOENT.
       t.equal(code, tag === 'killed' ? 'UNAVAILABLE' : 'NOT_FOUND');
     }
+    const health = await timed(t, 'NodeGetVolumeHealth', new HealthRpc(() => site.driver).onNode(id));
+    t.match(health, [{ status: 'INACCESSIBLE', reason: 'MountDead' }]);
+    t.equal(health.length, 1);
   });
 
   t.test(`NodeStageVolume makes a volume ${what} work again, and says so in the log`, async (t) => {

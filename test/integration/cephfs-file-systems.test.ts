@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { startCluster, type TestCluster } from '../harness/cluster.js';
 import { clusterYaml } from '../harness/driver.js';
 import { asDirectory, asShared, openGroup, pathOf } from './group.js';
+import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
 import { refusal, Rpc } from './rpc.js';
 import { secondDriver } from './site.js';
@@ -62,6 +63,23 @@ t.test('a cluster without any file system is told so, and lists and deletes noth
   t.equal(await rpc.capacity({ backend: 'cephfs' }), 0n);
   t.ok((await rpc.capacity()) > 0n, 'images have room');
   await rpc.delete(group.directories.id(`${group.path}/csi-vol-x`));
+});
+
+t.test('volumes of a file system that no MDS serves are INACCESSIBLE, which is said at once', async (t) => {
+  for (const pool of ['idle_metadata', 'idle_data']) await cluster.ceph(['osd', 'pool', 'create', pool, '8']);
+  await cluster.ceph(['fs', 'flag', 'set', 'enable_multiple', 'true', '--yes-i-really-mean-it']);
+  await cluster.ceph(['fs', 'new', 'idle', 'idle_metadata', 'idle_data']);
+  const health = new HealthRpc(() => site.driver, 5_000);
+  t.match(await health.volume('cephfs:default:idle:/volumes/csi/csi-vol-x'), [
+    {
+      status: 'INACCESSIBLE',
+      reason: 'NoActiveMds',
+      message: /file system "idle" .*no active MDS.*ceph fs status idle/,
+    },
+  ]);
+  const { code } = await refusal(health.volume('cephfs:default:other:/volumes/csi/csi-vol-x'));
+  t.equal(code, 'NOT_FOUND', 'a file system that is not there has no volumes');
+  t.ok((await health.storage()).some(({ reason }) => reason === 'NoActiveMds'));
 });
 
 /** With an MDS that ends with the test. */

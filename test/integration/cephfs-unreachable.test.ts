@@ -6,6 +6,7 @@ import { type Daemon, startCluster } from '../harness/cluster.js';
 import { stopProcess } from '../harness/stop-process.js';
 import { mountCapability } from '../harness/requests.js';
 import { Directories } from './directories.js';
+import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
 import { mountEntry } from './leftovers.js';
 import { outcomeOf } from './rpc.js';
@@ -82,6 +83,11 @@ t.test('a volume whose MDS is silent keeps its mount, is answered for in time, a
     // What the client may answer by itself runs out with its capabilities' lease.
     const stats = outcomeOf(life.rpc.stats(id, targetPath));
     await within(t, 'NodeGetVolumeStats', 20_000, stats);
+    const health = await within(t, 'NodeGetVolumeHealth', 20_000, new HealthRpc(() => site.driver).onNode(id));
+    t.ok(
+      health.every(({ reason }) => reason === 'MountHangs'),
+      JSON.stringify(health),
+    );
     const stage = outcomeOf(life.rpc.stage(id, stagingPath, many));
     const { code } = await within(t, 'NodeStageVolume', 20_000, stage);
     t.ok(['OK', 'UNAVAILABLE'].includes(code), code);

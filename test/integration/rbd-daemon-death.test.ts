@@ -2,6 +2,7 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { blockCapability, mountCapability } from '../harness/requests.js';
+import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
 import { outcomeOf, refusal, type Volume } from './rpc.js';
 import { imageDaemons, Site } from './site.js';
@@ -77,13 +78,16 @@ t.test('unpublish and unstage of a volume whose daemon was killed do not wait fo
   t.equal(await readFile(join(again.targetPath, 'data'), 'utf8'), 'before', 'what was synced is there');
 });
 
-t.test('stats of a volume whose daemon was killed say so at once', async (t) => {
+t.test('stats of a volume whose daemon was killed say so at once, and so does its health', async (t) => {
   const life = site.life(t);
   const { volume, targetPath } = await attached(life);
   await killDaemon(volume);
   // The kernel would answer statfs of ext4 from memory.
   const { code } = await timed(t, 'NodeGetVolumeStats', promptMs, outcomeOf(life.rpc.stats(volume.id, targetPath)));
   t.equal(code, 'UNAVAILABLE');
+  const health = await timed(t, 'NodeGetVolumeHealth', promptMs, new HealthRpc(() => site.driver).onNode(volume.id));
+  t.match(health, [{ status: 'INACCESSIBLE', reason: 'MountDead' }]);
+  t.equal(health.length, 1);
 });
 
 t.test('NodePublishVolume makes a staged volume whose daemon was killed work again', async (t) => {

@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { clusterYaml } from '../harness/driver.js';
 import { mountCapability } from '../harness/requests.js';
+import { HealthRpc } from './health-rpc.js';
 import { refusal } from './rpc.js';
 import { Site } from './site.js';
 
@@ -28,12 +29,14 @@ const site = await Site.open(t, {
 });
 const deadlineMs = 5_000;
 const impatient = site.rpc.within(deadlineMs);
+const health = new HealthRpc(() => site.driver, deadlineMs);
 const idThere = 'rbd:silent:rbd::csi-vol-x';
 const requests: Readonly<Record<string, () => Promise<unknown>>> = {
   CreateVolume: async () => impatient.create('x', { parameters: { clusterID: 'silent' } }),
   DeleteVolume: async () => impatient.delete(idThere),
   ValidateVolumeCapabilities: async () => impatient.validate('rbd:silent:rbd::csi-vol-z', [mountCapability()]),
   ListVolumes: async () => impatient.list(),
+  ControllerGetVolumeHealth: async () => health.volume(idThere),
   GetCapacity: async () => impatient.capacity({ clusterID: 'silent' }),
   NodeStageVolume: async () => impatient.stage('rbd:silent:rbd::csi-vol-y', site.path('stage')),
 };
@@ -68,6 +71,19 @@ t.test(
       t.match(message, silentMonitor, rpc);
       t.match(message, 'cluster "silent"', rpc);
     }
+  },
+);
+
+t.test(
+  'the node says within seconds that the silent cluster can not be reached, and nothing of the other',
+  async (t) => {
+    const startMs = performance.now();
+    const unreachable = (await health.storage()).filter(({ status }) => status === 'STORAGE_UNREACHABLE');
+    t.ok(performance.now() - startMs < deadlineMs, 'in time');
+    t.equal(unreachable.length, 1);
+    t.equal(unreachable[0]?.reason, 'MonitorsUnreachable');
+    t.match(unreachable[0]?.message, silentMonitor);
+    t.match(unreachable[0]?.message, 'cluster "silent"');
   },
 );
 

@@ -29,6 +29,10 @@ export class FakeNode implements NodeBackend {
   served = true;
   isServed: NodeBackend['isServed'] = async () => Promise.resolve(this.served);
 
+  /** Where the volume is mounted. */
+  mounts: string[] = [];
+  mountsOf: NodeBackend['mountsOf'] = async () => Promise.resolve(this.mounts);
+
   inodes: NonNullable<NodeBackend['inodes']> = async () => Promise.resolve(undefined);
 
   staged: NodeBackend['staged'] = async (_ctx, _id, stagingPath) => Promise.resolve(this.stagedAt.get(stagingPath));
@@ -48,6 +52,7 @@ export function fakeService() {
     backends: new Map([['rbd', backend]]),
     lock: new KeyedLock(),
     mounter,
+    storageHealth: async () => Promise.resolve([]),
     runDir: join(runDirs, String(++services)),
   });
   return { backend, mounter, service };

@@ -127,7 +127,13 @@ t.test('a mount whose directory is gone is NOT_FOUND', async (t) => {
 
 t.test('a volume of a backend that the node does not serve is named as such', async (t) => {
   const { mounter } = fakeService();
-  const service = nodeService({ backends: new Map(), lock: new KeyedLock(), mounter, runDir: '/nowhere' });
+  const service = nodeService({
+    backends: new Map(),
+    lock: new KeyedLock(),
+    mounter,
+    runDir: '/nowhere',
+    storageHealth: async () => Promise.resolve([]),
+  });
   const refusal = { code: 'FAILED_PRECONDITION', message: /backend "rbd", which this node does not serve/ };
   await t.rejects(service.stageVolume(ctx, input()), refusal);
   await t.rejects(service.unstageVolume(ctx, { id, idText: 'x', stagingPath: '/nowhere' }), refusal);

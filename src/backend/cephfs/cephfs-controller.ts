@@ -4,6 +4,7 @@ import type { Clusters } from '../../ceph/clusters.js';
 import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
+import type { VolumeTrouble } from '../../domain/health.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -20,6 +21,7 @@ import type {
   GrownVolume,
   StringMap,
   VolumePage,
+  VolumePlace,
   VolumePlan,
 } from '../backend.js';
 import { BackgroundQueue } from '../background-queue.js';
@@ -40,6 +42,7 @@ import { readVolume } from './read-volume.js';
 import { deleteView } from './remove-snapshot.js';
 import { whyReadOnly } from './views.js';
 import { refuseUndeletable, trashPath } from './volume-paths.js';
+import { volumeTroubles } from './volume-troubles.js';
 
 export interface CephfsControllerDependencies {
   readonly clusters: Clusters;
@@ -168,6 +171,14 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     if (id.isView === true && Object.keys(mutableParameters).length > 0)
       throw new DriverError('INVALID_ARGUMENT', whyReadOnly(id));
     await modifyDirectory(ctx, await this.#fileSystems.open(ctx, id, credentials), id, wanted);
+  }
+
+  async troubles(
+    ctx: CallContext,
+    volumes: readonly VolumePlace<CephfsVolumeId>[],
+    credentials: Credentials | undefined,
+  ): Promise<VolumeTrouble[][]> {
+    return volumeTroubles(ctx, this.#fileSystems, volumes, credentials);
   }
 
   /** fs_type is not looked at: the external-provisioner puts its --default-fstype into every request that names none. */

@@ -88,6 +88,11 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     for (const mounter of this.#deps.mounters) await mounter.release(ctx, id);
   }
 
+  async mountsOf(id: CephfsVolumeId): Promise<string[]> {
+    const table = await this.#deps.mounter.list();
+    return table.filter((entry) => this.#mounterOf(entry, id) !== undefined).map((entry) => entry.mountPoint);
+  }
+
   async isServed(_ctx: CallContext, id: CephfsVolumeId): Promise<boolean> {
     for (const mounter of this.#deps.mounters) if (await mounter.isServed(id)) return true;
     return false;

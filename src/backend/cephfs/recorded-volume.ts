@@ -1,5 +1,5 @@
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
-import type { Volume } from '../backend.js';
+import type { FoundVolume } from '../backend.js';
 import { parseRecord } from '../volume-record.js';
 import { recordPlace } from './attributes.js';
 import { sizeOf } from './create-request.js';
@@ -10,10 +10,12 @@ export function recordedVolume(
   { clusterId, fsName, path }: Pick<CephfsVolumeId, 'clusterId' | 'fsName' | 'path'>,
   record: string,
   maxBytes: string | undefined,
-): Volume & { readonly id: CephfsVolumeId } {
-  const { parameters, shows, sizeBytes } = parseRecord(record, recordPlace(path));
+): Omit<FoundVolume, 'nodes'> & { readonly id: CephfsVolumeId } {
+  const { parameters, mutableParameters, shows, sizeBytes } = parseRecord(record, recordPlace(path));
   const id = { backend: 'cephfs', clusterId, fsName, path } as const;
   const context = nodeContext(parameters);
+  // A view has no data of its own to write.
   if (shows !== undefined) return { id: { ...id, isView: true }, sizeBytes: BigInt(sizeBytes ?? '0'), context };
-  return { id, sizeBytes: sizeOf(maxBytes) ?? 0n, context };
+  const dataPool = mutableParameters?.layoutPool ?? parameters.pool;
+  return { id, sizeBytes: sizeOf(maxBytes) ?? 0n, context, dataPool };
 }

@@ -44,7 +44,7 @@ export class ImagePools {
     return this.#addresses.has(address);
   }
 
-  async connect(ctx: CallContext, clusterId: string): Promise<CephConnection> {
-    return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId)));
+  async connect(ctx: CallContext, clusterId: string, credentials?: Credentials): Promise<CephConnection> {
+    return this.#client.connect(ctx, accessTo(this.#clusters.require(clusterId), credentials));
   }
 }

@@ -96,11 +96,13 @@ async function* walkPool(
 function volumeOf(summary: ImageSummary | undefined, place: Omit<RbdVolumeId, 'backend'>): FoundVolume | undefined {
   const text = summary?.metadata.get(recordKey);
   if (summary === undefined || text === undefined) return undefined;
+  const { parameters } = parseRecord(text, recordPlace(place.image));
   return {
     id: { backend: 'rbd', ...place },
     sizeBytes: summary.sizeBytes,
-    context: nodeContext(parseRecord(text, recordPlace(place.image)).parameters),
+    context: nodeContext(parameters),
     nodes: attachedNodes(attachmentsIn(summary, place.image)),
+    dataPool: parameters.dataPool,
   };
 }
 

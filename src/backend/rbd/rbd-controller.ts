@@ -4,6 +4,7 @@ import type { Clusters } from '../../ceph/clusters.js';
 import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/capability.js';
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { isDriverError } from '../../domain/errors.js';
+import type { VolumeTrouble } from '../../domain/health.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -21,6 +22,7 @@ import type {
   GrownVolume,
   StringMap,
   VolumePage,
+  VolumePlace,
   VolumePlan,
 } from '../backend.js';
 import { BackgroundQueue } from '../background-queue.js';
@@ -41,6 +43,7 @@ import { nodeContext } from './parameters.js';
 import { placeKey, type PoolPlace } from './pool-place.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
 import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
+import { volumeTroubles } from './volume-troubles.js';
 
 export interface RbdControllerDependencies {
   readonly clusters: Clusters;
@@ -123,11 +126,13 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
       const { pool } = await this.#pools.open(ctx, id, credentials);
       const header = await pool.images.header(ctx, id.image, [recordKey, attachedKey]);
       const text = header.metadata.get(recordKey);
+      const parameters = text === undefined ? {} : parseRecord(text, recordPlace(id.image)).parameters;
       return {
         id,
         sizeBytes: header.sizeBytes,
-        context: text === undefined ? {} : nodeContext(parseRecord(text, recordPlace(id.image)).parameters),
+        context: nodeContext(parameters),
         nodes: attachedNodes(attachmentsIn(header, id.image)),
+        dataPool: parameters.dataPool,
       };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
@@ -154,6 +159,14 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     const limits = parseLimits(mutableParameters);
     const { pool } = await this.#pools.open(ctx, id, credentials);
     await limitImage(ctx, pool, id, limits);
+  }
+
+  async troubles(
+    ctx: CallContext,
+    volumes: readonly VolumePlace<RbdVolumeId>[],
+    credentials: Credentials | undefined,
+  ): Promise<VolumeTrouble[][]> {
+    return volumeTroubles(ctx, this.#pools, volumes, credentials);
   }
 
   objection(capability: VolumeCapability): string | undefined {

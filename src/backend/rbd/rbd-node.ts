@@ -71,7 +71,7 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   }
 
   async unstage(ctx: CallContext, id: RbdVolumeId, stagingPath: string): Promise<void> {
-    const mounts = await this.#mountsOf(id);
+    const mounts = await this.mountsOf(id);
     const here = mounts.filter((mount) => mount === stagingPath || mount === join(stagingPath, deviceFile));
     const [elsewhere] = mounts.filter((mount) => !here.includes(mount));
     if (elsewhere !== undefined) {
@@ -110,6 +110,13 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
       throw asDriverError(error);
     }
     return sizeBytes;
+  }
+
+  /** Every place where the volume is mounted, or its device bound; one entry for each layer. */
+  async mountsOf(id: RbdVolumeId): Promise<string[]> {
+    const table = await this.#deps.mounter.list();
+    const own = await Promise.all(table.map(async (entry) => this.#isImage(deviceOf(entry), id)));
+    return table.filter((_entry, i) => own[i] === true).map((entry) => entry.mountPoint);
   }
 
   async isServed(_ctx: CallContext, id: RbdVolumeId): Promise<boolean> {
@@ -227,13 +234,6 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
     const state = await probePath(mountPoint, probeTimeoutMs);
     if (state === 'present') await this.#deps.mounter.unmount(mountPoint);
     else await this.#deps.mounter.unmountLazy(mountPoint);
-  }
-
-  /** Every place where the volume is mounted, or its device bound; one entry for each layer. */
-  async #mountsOf(id: RbdVolumeId): Promise<string[]> {
-    const table = await this.#deps.mounter.list();
-    const own = await Promise.all(table.map(async (entry) => this.#isImage(deviceOf(entry), id)));
-    return table.filter((_entry, i) => own[i] === true).map((entry) => entry.mountPoint);
   }
 
   async #unmap(ctx: CallContext, id: RbdVolumeId): Promise<void> {
