@@ -59,7 +59,7 @@ export class HealthRpc {
       this.#driver().node.NodeGetStorageHealth(request, new Metadata(), this.#soon(), done),
     );
     return reply.backend_health.map(({ status, reason, message }) => ({
-      status: csi.v1.StorageHealthErrorType[status] ?? '',
+      status: csi.v1.StorageHealthErrorType[status],
       reason,
       message,
     }));
@@ -73,7 +73,7 @@ export class HealthRpc {
 function troublesOf(volumeId: string, health: csi.v1.VolumeHealth | undefined): Trouble[] {
   if (health?.volume_id !== volumeId) throw new Error(`the answer is of volume "${health?.volume_id ?? ''}"`);
   return health.health_statuses.map(({ status, reason, message }) => ({
-    status: csi.v1.VolumeHealthErrorType[status] ?? '',
+    status: csi.v1.VolumeHealthErrorType[status],
     reason,
     message,
   }));
