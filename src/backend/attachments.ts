@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, isDriverError } from '../domain/errors.js';
 import { formatVolumeId, type VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
@@ -13,8 +14,10 @@ import {
 } from './attachment-record.js';
 import type { Attached, AttachInput } from './backend.js';
 
-/** Each time somebody else was quicker; so many in a row are more than two controllers can do by chance. */
-const mostTries = 8;
+/** Each time somebody else was quicker. A deployment that starts on many nodes attaches one volume to all of them at the same moment. */
+const mostTries = 30;
+/** Waited at random up to this, longer each time, so that those who meet don't meet again. */
+const waitStepMs = 10;
 
 /** A volume's attachments as they were read, and what can be done about them. */
 export interface AttachmentPlace {
@@ -50,7 +53,7 @@ export async function attach<Id extends VolumeId>(
 ): Promise<Attached> {
   const { node, capability, readOnly, credentials } = input;
   const use: AttachedUse = { capability, readOnly };
-  return insist(id, async () => {
+  return insist(ctx, id, async () => {
     const place = await open(ctx, id, node, credentials);
     if (place === undefined) throw new DriverError('NOT_FOUND', `volume ${formatVolumeId(id)} does not exist`);
     const attached = withNode(place.record, id, node, use);
@@ -72,7 +75,7 @@ export async function detach<Id extends VolumeId>(
   credentials: Credentials | undefined,
 ): Promise<void> {
   const done = new Set<string>();
-  await insist(id, async () => {
+  await insist(ctx, id, async () => {
     const place = await open(ctx, id, node, credentials);
     if (place === undefined) return true;
     const nodes = node === undefined ? [...new Set([...attachedNodes(place.record), ...place.clientNodes])] : [node];
@@ -158,10 +161,11 @@ async function settleFences(
 }
 
 /** @param attempt undefined when another controller was quicker. @throws DriverError ABORTED when it always was. */
-async function insist<T>(id: VolumeId, attempt: () => Promise<T | undefined>): Promise<T> {
+async function insist<T>(ctx: CallContext, id: VolumeId, attempt: () => Promise<T | undefined>): Promise<T> {
   for (let tries = 0; tries < mostTries; tries++) {
     const result = await attempt();
     if (result !== undefined) return result;
+    await sleep(Math.random() * waitStepMs * (tries + 1), undefined, { signal: ctx.signal });
   }
   throw new DriverError(
     'ABORTED',
