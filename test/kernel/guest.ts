@@ -14,6 +14,8 @@ const host = '10.0.2.2';
 const fileTimeoutMs = 600_000;
 
 const [exchange = '', suites = ''] = process.argv.slice(2);
+// Without udev nobody makes the device nodes by which these modules would be loaded.
+await execa('modprobe', ['-a', 'virtio_net', 'loop', 'fuse']);
 const forwards = await forwardPorts();
 process.env.CUTTLE_TEST_CEPH_CONF = join(exchange, 'ceph.conf');
 try {
@@ -24,7 +26,6 @@ try {
 
 /** The daemons say that they listen on 127.0.0.1: so they do here too, by one relay for each port. */
 async function forwardPorts(): Promise<ChildProcess[]> {
-  await execa('modprobe', ['virtio_net']);
   await execa('ip', ['link', 'set', 'lo', 'up']);
   await execa('ip', ['link', 'set', 'eth0', 'up']);
   await execa('ip', ['address', 'add', ownAddress, 'dev', 'eth0']);
