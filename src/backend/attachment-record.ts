@@ -3,6 +3,7 @@ import { type AccessMode, isMultiNode, isReaderOnly, type VolumeCapability } fro
 import { DriverError } from '../domain/errors.js';
 import { formatVolumeId, type VolumeId } from '../domain/volume-id.js';
 import type { RecordPlace } from './volume-record.js';
+import { parseWritten } from './written-json.js';
 
 /** How a volume is attached, by the same request to one node or to many. */
 export interface AttachedUse {
@@ -24,22 +25,11 @@ export const noAttachments: AttachmentRecord = { version: 1, uses: [], fenced: [
 /** @param where what holds it, for the sentence. @throws DriverError INTERNAL when somebody else has written there. */
 export function parseAttachments(text: string | undefined, where: RecordPlace): AttachmentRecord {
   if (text === undefined || text === '') return noAttachments;
-  try {
-    const record: unknown = JSON.parse(text);
-    if (isRecord(record)) return record;
-  } catch {
-    // falls through to the one answer
-  }
-  throw new DriverError(
-    'INTERNAL',
+  return parseWritten<AttachmentRecord>(
+    text,
+    ({ uses, fenced }) => Array.isArray(uses) && Array.isArray(fenced),
     `${where.what} is not what Cuttle wrote: make sure that no node has the volume, then remove it (${where.removal})`,
   );
-}
-
-function isRecord(value: unknown): value is AttachmentRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  const { uses, fenced } = value as Partial<Record<keyof AttachmentRecord, unknown>>;
-  return Array.isArray(uses) && Array.isArray(fenced);
 }
 
 export function attachedNodes(record: AttachmentRecord): string[] {

@@ -1,4 +1,5 @@
 import { DriverError } from '../domain/errors.js';
+import { parseWritten } from './written-json.js';
 
 /** What each kind's registry has about a snapshot of ours; before it is taken, without the last two. */
 export interface RegisteredSnapshot {
@@ -33,22 +34,11 @@ export function parseEntry<Entry extends RegisteredSnapshot>(
   names: readonly Exclude<keyof Entry, keyof RegisteredSnapshot>[],
   where: EntryPlace,
 ): Entry {
-  try {
-    const entry: unknown = JSON.parse(text);
-    if (isEntry<Entry>(entry, names)) return entry;
-  } catch {
-    // falls through to the one answer
-  }
-  throw new DriverError(
-    'INTERNAL',
+  return parseWritten<Entry>(
+    text,
+    (fields) => typeof fields.name === 'string' && names.every((name) => typeof fields[name] === 'string'),
     `${where.what} is not what Cuttle wrote: restore it, or remove ${where.removal} if the snapshot is gone`,
   );
-}
-
-function isEntry<Entry extends RegisteredSnapshot>(value: unknown, names: readonly (keyof Entry)[]): value is Entry {
-  if (typeof value !== 'object' || value === null) return false;
-  const fields = value as Partial<Record<keyof Entry, unknown>>;
-  return typeof fields.name === 'string' && names.every((name) => typeof fields[name] === 'string');
 }
 
 /** For whoever finds the name taken and then nothing there. */

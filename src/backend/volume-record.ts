@@ -1,5 +1,5 @@
-import { DriverError } from '../domain/errors.js';
 import type { StringMap } from './backend.js';
+import { parseWritten } from './written-json.js';
 
 /** What must be remembered beside the volume, kept on the image or directory itself. */
 export interface VolumeRecord {
@@ -65,22 +65,11 @@ export function recordOf(
  * @throws DriverError INTERNAL when somebody else has written there.
  */
 export function parseRecord(text: string, where: RecordPlace): VolumeRecord {
-  try {
-    const record: unknown = JSON.parse(text);
-    if (isRecord(record)) return record;
-  } catch {
-    // falls through to the one answer
-  }
-  throw new DriverError(
-    'INTERNAL',
+  return parseWritten<VolumeRecord>(
+    text,
+    ({ name, parameters }) => typeof name === 'string' && typeof parameters === 'object' && parameters !== null,
     `${where.what} is not what Cuttle wrote: restore it, or remove it (${where.removal}) to adopt the volume as it is`,
   );
-}
-
-function isRecord(value: unknown): value is VolumeRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, parameters } = value as Partial<Record<keyof VolumeRecord, unknown>>;
-  return typeof name === 'string' && typeof parameters === 'object' && parameters !== null;
 }
 
 /** What differs between two requests for one name, for the sentence; undefined when nothing does. */

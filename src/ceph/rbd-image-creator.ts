@@ -1,12 +1,12 @@
 import { CephError, cephError, errno, ifPresent, isCephError } from './ceph-error.js';
 import type { ImageCreation } from './client.js';
-import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
-import { imageOption, librbd } from './native/librbd.js';
+import { librbd } from './native/librbd.js';
 import { checkPool, missingPool, type PoolHandle } from './pool-handle.js';
 import { RbdDefaultsReader } from './rbd-defaults.js';
 import { readImageId, writeMetadata } from './rbd-header.js';
 import { buildImage, completeImage, metadataPairs } from './rbd-image-build.js';
+import { withImageOptions } from './rbd-image-options.js';
 
 /** Makes images: plain ones by class methods, the others by librbd (ADR 11). Everything runs inside a lane's job. */
 export class ImageCreator {
@@ -56,14 +56,11 @@ export class ImageCreator {
   }
 
   async #createImage(doing: string, name: string, image: ImageCreation): Promise<void> {
-    const options = creationOptions(image);
-    try {
+    await withImageOptions(image, async (options) => {
       const returned = await librbd().create(this.#handle.io, name, image.sizeBytes, options);
       if (returned === -errno.ENOENT) throw await this.#missingPlace(doing, image.dataPool);
       this.#check(returned, doing);
-    } finally {
-      librbd().destroyOptions.sync(options);
-    }
+    });
   }
 
   /** What ENOENT means when an image is created: the pool, its namespace or the data pool. */
@@ -84,18 +81,4 @@ export class ImageCreator {
   #check(returned: number, doing: string): void {
     if (returned < 0) throw cephError(returned, this.#handle.describe(doing));
   }
-}
-
-function creationOptions(image: ImageCreation): Pointer {
-  const rbd = librbd();
-  const out: PointerOut = [null];
-  rbd.createOptions.sync(out);
-  const options = written(out);
-  rbd.setOptionUint64.sync(options, imageOption.features, image.features);
-  if (image.order !== undefined) rbd.setOptionUint64.sync(options, imageOption.order, image.order);
-  if (image.stripeUnitBytes !== undefined)
-    rbd.setOptionUint64.sync(options, imageOption.stripeUnit, image.stripeUnitBytes);
-  if (image.stripeCount !== undefined) rbd.setOptionUint64.sync(options, imageOption.stripeCount, image.stripeCount);
-  if (image.dataPool !== undefined) rbd.setOptionString.sync(options, imageOption.dataPool, image.dataPool);
-  return options;
 }

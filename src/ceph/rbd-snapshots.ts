@@ -4,9 +4,10 @@ import type { CephPool, FlattenOptions, ImageClone, ImageParent, RbdSnapshot, Rb
 import { Decoder, encodeString, stringAt } from './native/encoding.js';
 import { type Pointer, type PointerOut, written } from './native/library.js';
 import { librados } from './native/librados.js';
-import { imageOption, librbd, progressCallback } from './native/librbd.js';
+import { librbd, progressCallback } from './native/librbd.js';
 import type { Work } from './native-lane.js';
 import { inPool, type PoolHandle } from './pool-handle.js';
+import { withImageOptions } from './rbd-image-options.js';
 import { readParent } from './rbd-parent.js';
 
 /** librbd.h: struct sizes and where the fields lie. */
@@ -61,12 +62,9 @@ export class RbdPoolSnapshots implements RbdSnapshots {
       doing,
       async () => {
         const parent = await this.#nameOf(imageId, doing);
-        const options = cloneOptions(image);
-        try {
+        await withImageOptions({ ...image, cloneFormat }, async (options) => {
           this.#check(await librbd().clone(this.#handle.io, parent, name, target.io, child, options), doing);
-        } finally {
-          librbd().destroyOptions.sync(options);
-        }
+        });
       },
       { work: 'writing' },
     );
@@ -176,19 +174,4 @@ export class RbdPoolSnapshots implements RbdSnapshots {
     const { name, namespace } = this.#handle;
     return namespace === '' ? `${name}/${image}` : `${name}/${namespace}/${image}`;
   }
-}
-
-function cloneOptions(image: ImageClone): Pointer {
-  const rbd = librbd();
-  const out: PointerOut = [null];
-  rbd.createOptions.sync(out);
-  const options = written(out);
-  rbd.setOptionUint64.sync(options, imageOption.features, image.features);
-  rbd.setOptionUint64.sync(options, imageOption.cloneFormat, cloneFormat);
-  if (image.order !== undefined) rbd.setOptionUint64.sync(options, imageOption.order, image.order);
-  if (image.stripeUnitBytes !== undefined)
-    rbd.setOptionUint64.sync(options, imageOption.stripeUnit, image.stripeUnitBytes);
-  if (image.stripeCount !== undefined) rbd.setOptionUint64.sync(options, imageOption.stripeCount, image.stripeCount);
-  if (image.dataPool !== undefined) rbd.setOptionString.sync(options, imageOption.dataPool, image.dataPool);
-  return options;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Test } from 'tap';
-import { outcomeOf, refusal } from '../integration/rpc.js';
+import { outcomeOf, refusal } from '../integration/outcome.js';
 import type { Bench, Checks } from './contract-bench.js';
 
 /** The driver's own node, and two that its configuration lists. */

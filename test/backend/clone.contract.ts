@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { refusal, type Volume } from '../integration/rpc.js';
+import type { Volume } from '../integration/answers.js';
+import { refusal } from '../integration/outcome.js';
 import type { Bench, Checks } from './contract-bench.js';
 
 /** A volume that an application has written this into. */

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { csi } from '../../src/csi/gen/csi.js';
 import type { NodeOptions } from '../harness/requests.js';
-import type { Rpc, Volume } from '../integration/rpc.js';
+import type { Volume } from '../integration/answers.js';
+import type { Rpc } from '../integration/rpc.js';
 import type { Site } from '../integration/site.js';
 import type { VolumeLife } from '../integration/volume-life.js';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
-import { refusal } from '../integration/rpc.js';
+import { refusal } from '../integration/outcome.js';
 import type { Bench, Checks } from './contract-bench.js';
 
 /** Of every plane of Unicode, of both directions, with what shells, paths and URLs give a meaning: 128 characters. */

@@ -1,4 +1,4 @@
-import { refusal } from '../integration/rpc.js';
+import { refusal } from '../integration/outcome.js';
 import type { Bench, Checks } from './contract-bench.js';
 
 /** What an application sees as the volume's size, in bytes: the device's, or the file system's. */

@@ -1,5 +1,5 @@
 import { HealthRpc } from '../integration/health-rpc.js';
-import { refusal } from '../integration/rpc.js';
+import { refusal } from '../integration/outcome.js';
 import type { Bench, Checks } from './contract-bench.js';
 
 const healthOf = (bench: Bench) => new HealthRpc(() => bench.site.driver);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { outcomeOf } from '../integration/rpc.js';
+import { outcomeOf } from '../integration/outcome.js';
 import type { Checks } from './contract-bench.js';
 
 const manyVolumes = 20;

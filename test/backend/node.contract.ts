@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { mountEntry } from '../integration/leftovers.js';
-import { refusal } from '../integration/rpc.js';
+import { refusal } from '../integration/outcome.js';
 import { type Checks } from './contract-bench.js';
 
 async function isThere(path: string): Promise<boolean> {

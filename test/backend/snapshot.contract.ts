@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { refusal } from '../integration/rpc.js';
+import { refusal } from '../integration/outcome.js';
 import type { Checks } from './contract-bench.js';
 
 export const snapshotChecks: Checks = {

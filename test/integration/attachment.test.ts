@@ -4,7 +4,8 @@ import { clusterYaml } from '../harness/driver.js';
 import { mountCapability } from '../harness/requests.js';
 import { Directories } from './directories.js';
 import { asDirectory } from './group.js';
-import { outcomeOf, refusal, type Rpc } from './rpc.js';
+import { outcomeOf, refusal } from './outcome.js';
+import type { Rpc } from './rpc.js';
 import { secondDriver, Site } from './site.js';
 
 t.setTimeout(120_000);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

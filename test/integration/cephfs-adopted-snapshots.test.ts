@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import t from 'tap';
 import { asDirectory, asShared, openGroup, pathOf, patiently } from './group.js';
 import { eventually } from './images.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 
 t.setTimeout(120_000);
 

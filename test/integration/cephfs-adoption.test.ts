@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import { asShared, openGroup, patiently } from './group.js';
-import { outcomeOf, refusal } from './rpc.js';
+import { outcomeOf, refusal } from './outcome.js';
 
 t.setTimeout(180_000);
 

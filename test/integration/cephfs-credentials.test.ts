@@ -6,7 +6,7 @@ import { clusterYaml } from '../harness/driver.js';
 import { mountCapability } from '../harness/requests.js';
 import { capsFor, Directories, fsName } from './directories.js';
 import { mountsBelow } from './leftovers.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(180_000);

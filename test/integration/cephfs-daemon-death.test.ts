@@ -8,7 +8,7 @@ import { clientsOf, Directories, evict } from './directories.js';
 import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
 import { mountEntry } from './leftovers.js';
-import { outcomeOf } from './rpc.js';
+import { outcomeOf } from './outcome.js';
 import { Site } from './site.js';
 
 /*

@@ -4,7 +4,8 @@ import t from 'tap';
 import { blockCapability } from '../harness/requests.js';
 import { clusterYaml } from '../harness/driver.js';
 import { asDirectory, asShared, groupYaml, openGroup, pathOf, patiently } from './group.js';
-import { refusal, Rpc } from './rpc.js';
+import { refusal } from './outcome.js';
+import { Rpc } from './rpc.js';
 import { secondDriver } from './site.js';
 
 t.setTimeout(120_000);

@@ -8,7 +8,8 @@ import { clusterYaml } from '../harness/driver.js';
 import { asDirectory, asShared, openGroup, pathOf } from './group.js';
 import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
-import { refusal, Rpc } from './rpc.js';
+import { refusal } from './outcome.js';
+import { Rpc } from './rpc.js';
 import { secondDriver } from './site.js';
 
 t.setTimeout(120_000);

@@ -3,7 +3,7 @@ import { startCluster } from '../harness/cluster.js';
 import { stopProcess } from '../harness/stop-process.js';
 import { asDirectory, openGroup } from './group.js';
 import { eventually } from './images.js';
-import { outcomeOf, refusal } from './rpc.js';
+import { outcomeOf, refusal } from './outcome.js';
 
 t.setTimeout(180_000);
 

@@ -6,7 +6,7 @@ import { localDaemons } from '../../src/platform/daemons.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
 import { Directories } from './directories.js';
 import { mountEntry } from './leftovers.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(180_000);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { clusterYaml } from '../harness/driver.js';
 import { asDirectory, asShared, groupYaml, openGroup, pathOf, provisionerCaps } from './group.js';
-import { refusal, Rpc } from './rpc.js';
+import { refusal } from './outcome.js';
+import { Rpc } from './rpc.js';
 import { secondDriver } from './site.js';
 
 t.setTimeout(180_000);

@@ -4,7 +4,7 @@ import t from 'tap';
 import { clusterYaml } from '../harness/driver.js';
 import { mountCapability } from '../harness/requests.js';
 import { capsFor, Directories } from './directories.js';
-import { outcomeOf } from './rpc.js';
+import { outcomeOf } from './outcome.js';
 import { formsOf, sampler } from './secret-search.js';
 import { Site } from './site.js';
 

@@ -6,7 +6,8 @@ import t, { type Test } from 'tap';
 import { clusterYaml, type Driver } from '../harness/driver.js';
 import { asDirectory, groupYaml, openGroup, pathOf, patiently } from './group.js';
 import { eventually } from './images.js';
-import { Rpc, type Volume } from './rpc.js';
+import type { Volume } from './answers.js';
+import { Rpc } from './rpc.js';
 import { secondDriver } from './site.js';
 
 t.setTimeout(180_000);

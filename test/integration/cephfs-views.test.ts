@@ -7,7 +7,8 @@ import { localDaemons } from '../../src/platform/daemons.js';
 import { mountCapability } from '../harness/requests.js';
 import { clientsOf, evict } from './directories.js';
 import { asDirectory, asShared, openGroup, pathOf, provisionerCaps } from './group.js';
-import { outcomeOf, refusal, type Volume } from './rpc.js';
+import type { Volume } from './answers.js';
+import { outcomeOf, refusal } from './outcome.js';
 import type { VolumeLife } from './volume-life.js';
 
 t.setTimeout(180_000);

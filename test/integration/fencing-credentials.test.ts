@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { mountCapability } from '../harness/requests.js';
 import { asDirectory, openGroup, provisionerCaps } from './group.js';
 import { eventually } from './images.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 
 t.setTimeout(120_000);
 

@@ -1,12 +1,14 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { isDriverError } from '../../src/domain/errors.js';
+import { withDeadline } from '../../src/platform/deadline.js';
 import type { Driver } from '../harness/driver.js';
 import { clusterYaml } from '../harness/driver.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
 import { asDirectory } from './group.js';
 import { eventually } from './images.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { secondDriver, Site } from './site.js';
 import type { VolumeLife } from './volume-life.js';
 
@@ -26,8 +28,20 @@ const driverB = await secondDriver(t, site, {
   config: nodes + clusterYaml(site.cluster),
 });
 
-/** A text in a file of the volume, or at the start of the device, down to the disk. @returns the errno's name when that fails. */
+const patienceMs = 10_000;
+
+/**
+ * A text in a file of the volume, or at the start of the device, down to the disk.
+ * @returns the errno's name when that fails, UNAVAILABLE when there is no answer: a ceph-fuse that was shut out may keep its callers waiting.
+ */
 async function write(path: string, text: string): Promise<string | undefined> {
+  return withDeadline(writeDown(path, text), patienceMs, `writing ${path}`).catch((error: unknown) => {
+    if (isDriverError(error)) return error.code;
+    throw error;
+  });
+}
+
+async function writeDown(path: string, text: string): Promise<string | undefined> {
   try {
     const file = await open(path, path.endsWith('/data') ? 'w' : 'r+');
     try {

@@ -1,7 +1,7 @@
 import { Metadata } from '@grpc/grpc-js';
 import { csi } from '../../src/csi/gen/csi.js';
 import { call, type Driver } from '../harness/driver.js';
-import type { Page } from './rpc.js';
+import type { Page } from './answers.js';
 
 export interface Trouble {
   readonly status: string;

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import { eventually, imageDigest, imageInfo, rados, trashOf } from './images.js';
-import { outcomeOf, refusal, Rpc, type Volume } from './rpc.js';
+import type { Volume } from './answers.js';
+import { outcomeOf, refusal } from './outcome.js';
+import { Rpc } from './rpc.js';
 import { secondDriver, Site } from './site.js';
 import type { VolumeLife } from './volume-life.js';
 

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { clusterYaml } from '../harness/driver.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

@@ -4,7 +4,8 @@ import t, { type Test } from 'tap';
 import { blockCapability, mountCapability } from '../harness/requests.js';
 import { HealthRpc } from './health-rpc.js';
 import { eventually } from './images.js';
-import { outcomeOf, refusal, type Volume } from './rpc.js';
+import type { Volume } from './answers.js';
+import { outcomeOf, refusal } from './outcome.js';
 import { imageDaemons, Site } from './site.js';
 import type { VolumeLife } from './volume-life.js';
 

@@ -7,7 +7,7 @@ import { blockCapability, mountCapability, type NodeOptions } from '../harness/r
 import { imageDaemons, Site } from './site.js';
 import { imageDigest } from './images.js';
 import { mountEntry } from './leftovers.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 
 t.setTimeout(120_000);
 

@@ -5,7 +5,8 @@ import t from 'tap';
 import { mountCapability } from '../harness/requests.js';
 import { eventually, imageInfo } from './images.js';
 import { mountEntry } from './leftovers.js';
-import { outcomeOf, refusal, type Volume } from './rpc.js';
+import type { Volume } from './answers.js';
+import { outcomeOf, refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { blockCapability, mountCapability } from '../harness/requests.js';
 import { mountEntry } from './leftovers.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

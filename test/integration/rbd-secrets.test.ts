@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { clusterYaml } from '../harness/driver.js';
-import { outcomeOf } from './rpc.js';
+import { outcomeOf } from './outcome.js';
 import { formsOf, sampler } from './secret-search.js';
 import { Site } from './site.js';
 

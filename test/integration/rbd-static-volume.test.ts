@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { formatVolumeId } from '../../src/domain/volume-id.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
 import { hasImage } from './images.js';
-import { outcomeOf, refusal } from './rpc.js';
+import { outcomeOf, refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

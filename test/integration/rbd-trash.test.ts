@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { eventually, hasImage, imageInfo, rados, trashOf } from './images.js';
-import type { Volume } from './rpc.js';
+import type { Volume } from './answers.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

@@ -1,7 +1,7 @@
 import { open, readFile } from 'node:fs/promises';
 import t from 'tap';
 import { blockCapability, mountCapability } from '../harness/requests.js';
-import { outcomeOf, refusal } from './rpc.js';
+import { outcomeOf, refusal } from './outcome.js';
 import { secondDriver, Site } from './site.js';
 
 /*

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { clusterYaml } from '../harness/driver.js';
 import { mountCapability } from '../harness/requests.js';
 import { HealthRpc } from './health-rpc.js';
-import { refusal } from './rpc.js';
+import { refusal } from './outcome.js';
 import { Site } from './site.js';
 
 t.setTimeout(120_000);

@@ -1,4 +1,4 @@
-import { type CallOptions, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type CallOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { csi } from '../../src/csi/gen/csi.js';
 import { call, type Driver } from '../harness/driver.js';
 import {
@@ -14,41 +14,17 @@ import {
   unpublishRequest,
   unstageRequest,
 } from '../harness/requests.js';
+import {
+  type ListedVolume,
+  listedVolume,
+  type Page,
+  type Snapshot,
+  snapshotOf,
+  type Usage,
+  type Volume,
+} from './answers.js';
 
 const defaultDeadlineMs = 60_000;
-
-export interface Volume {
-  readonly id: string;
-  readonly bytes: bigint;
-  readonly context: Readonly<Record<string, string>>;
-}
-
-export interface Snapshot {
-  readonly id: string;
-  readonly source: string;
-  readonly bytes: bigint;
-  readonly createdMs: number;
-  readonly ready: boolean;
-}
-
-/** A volume as ListVolumes and ControllerGetVolume show it. */
-export interface ListedVolume {
-  readonly id: string;
-  readonly bytes: bigint;
-  readonly nodes: readonly string[];
-}
-
-export interface Page {
-  readonly ids: readonly string[];
-  readonly next: string;
-}
-
-export interface Usage {
-  readonly unit: 'BYTES' | 'INODES' | 'UNKNOWN';
-  readonly total: bigint;
-  readonly used: bigint;
-  readonly available: bigint;
-}
 
 type Done<T> = (error: ServiceError | null, reply?: T) => void;
 
@@ -279,50 +255,5 @@ export class Rpc {
   async #ask<T>(start: (driver: Driver, meta: Metadata, options: CallOptions, done: Done<T>) => unknown): Promise<T> {
     const options = { deadline: Date.now() + this.#deadlineMs };
     return call<T>((done) => start(this.#driver(), new Metadata(), options, done));
-  }
-}
-
-function listedVolume(entry: csi.v1.ListVolumesResponse.Entry | csi.v1.ControllerGetVolumeResponse): ListedVolume {
-  const { volume, status } = entry;
-  return {
-    id: volume?.volume_id ?? '',
-    bytes: BigInt(volume?.capacity_bytes ?? '0'),
-    nodes: status?.published_node_ids ?? [],
-  };
-}
-
-function snapshotOf(snapshot: csi.v1.Snapshot | undefined): Snapshot {
-  if (snapshot === undefined) throw new Error('the answer has no snapshot');
-  return {
-    id: snapshot.snapshot_id,
-    source: snapshot.source_volume_id,
-    bytes: BigInt(snapshot.size_bytes),
-    createdMs: Number(snapshot.creation_time?.seconds ?? 0) * 1000,
-    ready: snapshot.ready_to_use,
-  };
-}
-
-export interface Refusal {
-  /** e.g. FAILED_PRECONDITION */
-  readonly code: string;
-  readonly message: string;
-}
-
-/** How an RPC that must fail did so. @throws Error when it succeeded. */
-export async function refusal(work: Promise<unknown>): Promise<Refusal> {
-  const outcome = await outcomeOf(work);
-  if (outcome.code === 'OK') throw new Error('the RPC succeeded and was expected to fail');
-  return outcome;
-}
-
-/** The status of an RPC, OK included. */
-export async function outcomeOf(work: Promise<unknown>): Promise<Refusal> {
-  try {
-    await work;
-    return { code: 'OK', message: '' };
-  } catch (error) {
-    const { code, details } = error as Partial<ServiceError>;
-    if (code === undefined) throw error;
-    return { code: status[code], message: details ?? '' };
   }
 }

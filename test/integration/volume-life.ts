@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { Driver } from '../harness/driver.js';
 import type { CreateOptions, NodeOptions } from '../harness/requests.js';
-import { Rpc, type Snapshot, type Volume } from './rpc.js';
+import type { Snapshot, Volume } from './answers.js';
+import { Rpc } from './rpc.js';
 import type { Site } from './site.js';
 
 /** Remembers what a test has made, so that its end takes all of it away again. */

@@ -4,7 +4,7 @@ import { MountError } from './mount-error.js';
 import { mountPointOf, searchMountPoints, type MountInfo } from './mount-info.js';
 import type { BindOptions, MounterLike } from './mounter.js';
 
-export type FakeActionName = 'mount' | 'bindMount' | 'remount' | 'unmount' | 'unmountLazy';
+export type FakeActionName = 'mount' | 'bindMount' | 'remount' | 'unmount' | 'unmountLazy' | 'unmountDead';
 
 export interface FakeAction {
   action: FakeActionName;
@@ -84,6 +84,11 @@ export class FakeMounter implements MounterLike {
 
   async unmountLazy(target: string, ctx: MountContext = {}) {
     await this.#record({ action: 'unmountLazy', target }, ctx);
+    this.#drop(target);
+  }
+
+  async unmountDead(target: string, ctx: MountContext = {}) {
+    await this.#record({ action: 'unmountDead', target }, ctx);
     this.#drop(target);
   }
 

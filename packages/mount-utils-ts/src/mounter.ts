@@ -39,6 +39,11 @@ export interface MounterLike {
   unmount(target: string, ctx?: MountContext): Promise<void>;
   /** Detaches the topmost mount at once and lets the kernel clean up when its last user is gone: umount(8) --lazy. */
   unmountLazy(target: string, ctx?: MountContext): Promise<void>;
+  /**
+   * unmountLazy for a file system that nobody serves any more: what waits for it fails at once, under its other mounts too
+   * (umount2(2), MNT_FORCE). Without, what waits may keep waiting when the mount is long gone.
+   */
+  unmountDead(target: string, ctx?: MountContext): Promise<void>;
   /** unmount, and unmountLazy when that has not ended after `umountTimeoutMs`. */
   unmountWithForce(target: string, umountTimeoutMs: number, ctx?: MountContext): Promise<void>;
   list(): Promise<MountInfo[]>;
@@ -141,6 +146,11 @@ export class Mounter implements MounterLike {
   async unmountLazy(target: string, ctx: MountContext = {}) {
     // Not --force: on a bind mount it would break the whole file system under its other mounts too.
     await this.#umount(['--lazy', '--no-canonicalize'], target, ctx);
+    forgetProbes(target);
+  }
+
+  async unmountDead(target: string, ctx: MountContext = {}) {
+    await this.#umount(['--force', '--lazy', '--no-canonicalize'], target, ctx);
     forgetProbes(target);
   }
 

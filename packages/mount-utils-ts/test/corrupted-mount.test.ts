@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { cleanupMountPoint } from '../src/cleanup-mount-point.js';
@@ -68,6 +68,22 @@ void t.test('a path whose hung mount was detached is asked anew', { skip: noFuse
   await new Promise((resolve) => setTimeout(resolve, 1_300));
   t.equal(await probePath(mountPoint, 300), 'hung');
   await new Mounter({ exec: realExec }).unmountLazy(mountPoint);
+  t.equal(await probePath(mountPoint, 300), 'present', 'it is a plain directory again');
+});
+
+void t.test('what waits for a dead mount fails when that is unmounted', { skip: noFuseDaemon }, async (t) => {
+  const { mountPoint, pid } = await startFuseDaemon(await workspace(t));
+  process.kill(pid, 'SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  let isOver = false;
+  const waiting = stat(mountPoint).catch((error: unknown) => {
+    isOver = true;
+    return error;
+  });
+  t.equal(await probePath(mountPoint, 300), 'hung');
+  t.equal(isOver, false);
+  await new Mounter({ exec: realExec }).unmountDead(mountPoint);
+  t.match(await waiting, { code: /^E(?:CONNABORTED|NOTCONN)$/ }, 'although its daemon is still there, and silent');
   t.equal(await probePath(mountPoint, 300), 'present', 'it is a plain directory again');
 });
 

@@ -94,8 +94,7 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
   }
 
   async isServed(_ctx: CallContext, id: CephfsVolumeId): Promise<boolean> {
-    for (const mounter of this.#deps.mounters) if (await mounter.isServed(id)) return true;
-    return false;
+    return this.#isServedHere(id);
   }
 
   async staged(_ctx: CallContext, id: CephfsVolumeId, stagingPath: string): Promise<StagedVolume | undefined> {
@@ -135,12 +134,12 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     const state = await this.#probeBeside(ctx, input);
     if (state !== 'present' || !isWhole(found.entry, id)) {
       ctx.log.warn({ stagingPath, state, mounter: found.by.kind }, 'the staged mount is dead or half: staging anew');
-      await this.#unmount(id, stagingPath);
+      await this.#unmount(id, stagingPath, state !== 'present');
       return false;
     }
     if (await isFencedAt(this.#deps, stagingPath, input.attached.fencedClients)) {
       ctx.log.warn({ stagingPath, mounter: found.by.kind }, "the staged mount's client was fenced: staging anew");
-      await this.#unmount(id, stagingPath);
+      await this.#unmount(id, stagingPath, true);
       return false;
     }
     const asked = wanted === 'auto' ? found.by.kind : wanted;
@@ -229,13 +228,23 @@ export class CephfsNode implements NodeBackend<CephfsVolumeId> {
     throw silent(id, stagingPath);
   }
 
-  /** Every layer of the volume at the path. What serves it may be gone, and then only a lazy unmount doesn't wait for it. */
-  async #unmount(id: CephfsVolumeId, stagingPath: string): Promise<void> {
+  /**
+   * Every layer of the volume at the path. One that is silent but served may still be writing, so it is only detached. A ceph-fuse that
+   * is killed while it tells the kernel to forget pages waits there for a page that itself should have filled (ADR 13): it ends, and
+   * who uses the mount gets an error, when the mount is taken as dead.
+   */
+  async #unmount(id: CephfsVolumeId, stagingPath: string, isDead = false): Promise<void> {
     while ((await this.#atPath(id, stagingPath)) !== undefined) {
-      const state = await probePath(stagingPath, probeTimeoutMs);
+      const state = isDead ? 'corrupted' : await probePath(stagingPath, probeTimeoutMs);
       if (state === 'present') await this.#deps.mounter.unmountWithForce(stagingPath, umountTimeoutMs);
+      else if (isDead || !(await this.#isServedHere(id))) await this.#deps.mounter.unmountDead(stagingPath);
       else await this.#deps.mounter.unmountLazy(stagingPath);
     }
+  }
+
+  async #isServedHere(id: CephfsVolumeId): Promise<boolean> {
+    for (const mounter of this.#deps.mounters) if (await mounter.isServed(id)) return true;
+    return false;
   }
 
   async #atPath(id: CephfsVolumeId, stagingPath: string): Promise<Found | undefined> {

@@ -50,7 +50,7 @@ async function checkMds(ctx: CallContext, { connection, id, target }: AccessChec
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (error instanceof DriverError) throw error;
-    if (!['EPERM', 'EACCES', 'EIO'].includes(code)) {
+    if (!['EPERM', 'EACCES', 'EIO', 'ENOTDIR'].includes(code)) {
       throw new DriverError(
         'UNAVAILABLE',
         `the directory that was just mounted at ${target} can't be listed (${code}): see whether the MDS is up (ceph fs status); the request may be repeated`,
@@ -62,8 +62,9 @@ async function checkMds(ctx: CallContext, { connection, id, target }: AccessChec
       `the volume is mounted but client.${connection.user} may not read its directory (${code}): its MDS capabilities don't allow it; allow it by: ${capabilityAdvice(id, connection.user)}`,
       { cause: error },
     );
-    // ceph-fuse mounts a file as well, and then answers EIO.
-    throw code === 'EIO' ? await explainMountFailure(ctx, connection, id, refusal) : refusal;
+    // ceph-fuse mounts a file as well; the kernel then sees EIO, or what it is when it has asked before.
+    const mayBeFile = code === 'EIO' || code === 'ENOTDIR';
+    throw mayBeFile ? await explainMountFailure(ctx, connection, id, refusal) : refusal;
   }
 }
 

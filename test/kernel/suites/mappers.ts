@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { mountCapability } from '../../harness/requests.js';
 import { mountEntry } from '../../integration/leftovers.js';
-import { outcomeOf } from '../../integration/rpc.js';
+import { outcomeOf } from '../../integration/outcome.js';
 import { Site } from '../../integration/site.js';
 
 t.setTimeout(580_000);
