@@ -29,6 +29,6 @@ export function rbdSubject(pool: string, raw: RawVolumes): Subject {
       snapshot: { alone: { of: 'value', most: 1_003.5 } },
       restore: { alone: { of: 'value', most: 40 } },
     },
-    snapshots: { alone: 5, many: 48, listed: 640 },
+    snapshots: { alone: 5, many: 48 },
   };
 }

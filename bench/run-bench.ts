@@ -22,7 +22,7 @@ import { type Figure, met, renderTable } from './table.js';
 
 const help = `npm run bench [-- --volumes N] [--backends rbd,cephfs]
   One table of figures, each beside the bare library calls or programs measured in the same run.
-  --volumes N       how many volumes there are for the flatness figures (default 5000)
+  --volumes N       how many volumes and snapshots there are for the flatness figures (default 5000)
   --backends LIST   what is measured (default rbd,cephfs)
   Exit code 0 also when an aim is missed: these are figures, not tests.`;
 
@@ -106,7 +106,7 @@ async function benchRbd({ cluster, driver, volumes, directory, progress }: Part)
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
     ...(await benchSnapshots(driver, subject, progress)),
-    ...(await benchSnapshotList(driver, subject, progress)),
+    ...(await benchSnapshotList(cluster, driver, subject, volumes, progress)),
     ...rbdNodeFigures(await runNode(driver, subject, directory, progress), await rbdByHand(cluster, pool, directory)),
   ];
   await raw.close();
@@ -120,7 +120,7 @@ async function benchCephfs({ cluster, driver, group, volumes, directory, progres
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
     ...(await benchSnapshots(driver, subject, progress)),
-    ...(await benchSnapshotList(driver, subject, progress)),
+    ...(await benchSnapshotList(cluster, driver, subject, volumes, progress)),
     ...cephfsNodeFigures(
       await runNode(driver, subject, directory, progress),
       await cephfsByHand(cluster, raw, directory),

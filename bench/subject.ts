@@ -42,11 +42,8 @@ export interface Subject {
   /** What each raw call is, in words. */
   readonly floors: Readonly<Record<Floor, string>>;
   readonly aims: Readonly<Partial<Record<'create' | 'again' | 'delete' | 'snapshot' | 'restore', AimPair>>>;
-  /**
-   * How many are made: alone and with 16 in flight, and for the lists. RBD's take a round of the monitors', which sixteen may share; an
-   * MDS takes ever longer for one, the more there are.
-   */
-  readonly snapshots: { readonly alone: number; readonly many: number; readonly listed: number };
+  /** How many are made, alone and with 16 in flight: RBD's take a round of the monitors', which sixteen may share. */
+  readonly snapshots: { readonly alone: number; readonly many: number };
 }
 
 type Floor = Exclude<keyof RawVolumes, 'emptyTrash' | 'close'>;
