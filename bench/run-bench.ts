@@ -120,13 +120,13 @@ async function benchCephfs({ cluster, driver, group, volumes, directory, progres
     ...(await benchController(driver, subject, progress)),
     ...(await benchMany(driver, subject, volumes, progress)),
     ...(await benchSnapshots(driver, subject, progress)),
+    // The MDS is busy with the removed files for some time, which taking the snapshots lasts as well.
+    await benchDeleteFull(driver, subject, raw, progress),
     ...(await benchSnapshotList(cluster, driver, subject, volumes, progress)),
     ...cephfsNodeFigures(
       await runNode(driver, subject, directory, progress),
       await cephfsByHand(cluster, raw, directory),
     ),
-    // Last: the MDS is busy with the removed files for some time.
-    await benchDeleteFull(driver, subject, raw, progress),
   ];
   await raw.close();
   return figures;

@@ -41,3 +41,11 @@ export class DriverError extends Error {
 export function isDriverError(error: unknown, code?: ErrorCode): error is DriverError {
   return error instanceof DriverError && (code === undefined || error.code === code);
 }
+
+/** Answers after which an orchestrator repeats its request until another comes; after all others it may forget what it has asked for. */
+const passingCodes: readonly ErrorCode[] = ['ABORTED', 'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED'];
+
+/** Does this end a request for good? What it has begun is then taken away, for nobody may come back for it. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof DriverError && !passingCodes.includes(error.code);
+}

@@ -88,7 +88,10 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
   }
 
   planVolume(input: CreateVolumeInput): VolumePlan<CephfsVolumeId> {
-    const plan = planVolume(this.#fileSystems, this.#copies, input);
+    const onTrashed = () => {
+      this.#purger.schedule(this.#groupOf(plan.id), input.credentials);
+    };
+    const plan = planVolume(this.#fileSystems, { jobs: this.#copies, onTrashed }, input);
     return {
       id: plan.id,
       create: async (ctx) => {

@@ -1,10 +1,11 @@
 import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephFileSystem } from '../../ceph/client.js';
+import { isFinal } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { ContentSource, Volume } from '../backend.js';
 import { maxBytesAttribute, recordAttribute } from './attributes.js';
-import { copySize, findOrigin, type GroupOfFileSystem, releaseOwnSnapshot } from './content-origin.js';
+import { copySize, findOrigin, type GroupOfFileSystem, type Origin, releaseOwnSnapshot } from './content-origin.js';
 import type { CopyJobs } from './copy-jobs.js';
 import { answerExisting, type CreateRequest, setLayoutAndQuota, volumeOf } from './create-request.js';
 import { moveInto } from './delete-volume.js';
@@ -14,6 +15,8 @@ const hiddenMode = 0o700;
 
 export interface CopyPlace extends GroupOfFileSystem {
   readonly jobs: CopyJobs;
+  /** Something lies in the group's trash now. */
+  readonly onTrashed: () => void;
 }
 
 /** Equal for requests that make the same volume. */
@@ -33,7 +36,7 @@ export async function createCopy(
   source: ContentSource,
 ): Promise<Volume> {
   const { fs } = place;
-  const { id, input } = request;
+  const { id } = request;
   const home = homeOf(fs.root, place.groupPath, id.path);
   const existing = await ifPresent(fs.attributes(ctx, id.path, [recordAttribute, maxBytesAttribute]));
   const hidden = copyPath(home, id.path);
@@ -41,20 +44,18 @@ export async function createCopy(
     await releaseOwnSnapshot(ctx, fs, source, id);
     return answerExisting(ctx, fs, request, existing);
   }
-  const origin = await findOrigin(ctx, place, id, source);
-  const sizeBytes = copySize(origin.sizeBytes, input.capacity);
-  await makeHidden(ctx, fs, hidden);
-  // The layout has to be there before the first file; the quota is no obstacle, a copy is never larger than it.
-  await setLayoutAndQuota(ctx, fs, { ...request, sizeBytes }, hidden);
-  await place.jobs.wait(ctx, {
-    fs,
-    key: copyKey(id),
-    from: origin.path,
-    to: hidden,
-    abandon: async () => {
-      await moveInto({ ...ctx, signal: new AbortController().signal }, fs, hidden, home);
+  const abandon = async (): Promise<void> => {
+    await moveInto({ ...ctx, signal: new AbortController().signal }, fs, hidden, home);
+  };
+  const { origin, sizeBytes } = await copyWhole(ctx, place, request, source, { hidden, abandon }).catch(
+    async (error: unknown) => {
+      if (isFinal(error) && (await ifPresent(fs.status(ctx, hidden))) !== undefined) {
+        await abandon();
+        place.onTrashed();
+      }
+      throw error;
     },
-  });
+  );
   await setOwn(ctx, fs, hidden, request);
   await fs.setAttribute(
     ctx,
@@ -67,6 +68,38 @@ export async function createCopy(
   return volumeOf(request, sizeBytes);
 }
 
+/** The copy under its hidden name. @throws what createCopy() throws. */
+async function copyWhole(
+  ctx: CallContext,
+  place: CopyPlace,
+  request: CreateRequest,
+  source: ContentSource,
+  { hidden, abandon }: { readonly hidden: string; readonly abandon: () => Promise<void> },
+): Promise<{ origin: Origin; sizeBytes: bigint }> {
+  const { fs } = place;
+  const { id, input } = request;
+  let origin = await findOrigin(ctx, place, id, source);
+  for (;;) {
+    const sizeBytes = copySize(origin.sizeBytes, input.capacity);
+    await makeHidden(ctx, fs, hidden);
+    // The layout has to be there before the first file; the quota is no obstacle, a copy is never larger than it.
+    await setLayoutAndQuota(ctx, fs, { ...request, sizeBytes }, hidden);
+    const failure = await place.jobs
+      .wait(ctx, { fs, key: copyKey(id), from: origin.path, to: hidden, abandon })
+      .catch((error: unknown) => {
+        if (isCephError(error, errno.ENOENT)) return error;
+        throw error;
+      });
+    // What was copied of a snapshot that has gone meanwhile may be zeros.
+    if (failure === undefined && (await ifPresent(fs.status(ctx, origin.path))) !== undefined)
+      return { origin, sizeBytes };
+    // A volume that is deleted meanwhile takes its snapshots to another place: the copy goes on from there.
+    const moved = await findOrigin(ctx, place, id, source);
+    if (failure !== undefined && moved.path === origin.path) throw failure;
+    origin = moved;
+  }
+}
+
 /** What the StorageClass says about the directory itself counts more than what the source was like. */
 async function setOwn(ctx: CallContext, fs: CephFileSystem, path: string, request: CreateRequest): Promise<void> {
   const { owner } = request.parameters;
@@ -75,7 +108,11 @@ async function setOwn(ctx: CallContext, fs: CephFileSystem, path: string, reques
 }
 
 /** A deletion that comes while the copy is being made: the copy goes to the trash. @returns whether there was one. */
-export async function abandonCopy(ctx: CallContext, place: CopyPlace, id: CephfsVolumeId): Promise<string | undefined> {
+export async function abandonCopy(
+  ctx: CallContext,
+  place: Omit<CopyPlace, 'onTrashed'>,
+  id: CephfsVolumeId,
+): Promise<string | undefined> {
   await place.jobs.cancel(copyKey(id));
   const home = homeOf(place.fs.root, place.groupPath, id.path);
   return (await moveInto(ctx, place.fs, copyPath(home, id.path), home)) ? home : undefined;

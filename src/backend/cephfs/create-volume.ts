@@ -7,8 +7,7 @@ import { sourceText } from '../content-source.js';
 import { objectNameFor } from '../object-name.js';
 import { recordOf } from '../volume-record.js';
 import { maxBytesAttribute, recordAttribute } from './attributes.js';
-import type { CopyJobs } from './copy-jobs.js';
-import { createCopy } from './create-copy.js';
+import { type CopyPlace, createCopy } from './create-copy.js';
 import { answerExisting, type CreateRequest, quotaFor, setLayoutAndQuota, volumeOf } from './create-request.js';
 import { createView } from './create-view.js';
 import type { FileSystems, OpenedFileSystem } from './file-systems.js';
@@ -22,10 +21,12 @@ import { parentOf, volumePath } from './volume-paths.js';
 /** Answers upon which an orchestrator doesn't repeat its request. */
 const finalCodes = ['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT'] as const;
 
+type Copies = Pick<CopyPlace, 'jobs' | 'onTrashed'>;
+
 /** Everything that can be judged without Ceph. @throws DriverError INVALID_ARGUMENT, OUT_OF_RANGE. */
 export function planVolume(
   fileSystems: FileSystems,
-  jobs: CopyJobs,
+  copies: Copies,
   input: CreateVolumeInput,
 ): VolumePlan<CephfsVolumeId> {
   const mutable = parseMutableParameters(input.mutableParameters);
@@ -51,13 +52,13 @@ export function planVolume(
       ...(input.source === undefined ? {} : { source: sourceText(input.source) }),
     }),
   };
-  return { id, create: async (ctx) => create(ctx, fileSystems, jobs, request) };
+  return { id, create: async (ctx) => create(ctx, fileSystems, copies, request) };
 }
 
 async function create(
   ctx: CallContext,
   fileSystems: FileSystems,
-  jobs: CopyJobs,
+  copies: Copies,
   request: CreateRequest,
 ): Promise<Volume> {
   const opened = await openFor(ctx, fileSystems, request);
@@ -70,7 +71,7 @@ async function create(
   const { pool } = parameters;
   const parameter = 'layoutPool' in mutableParameters ? 'mutable parameter layoutPool' : 'parameter pool';
   if (pool !== undefined) await refuseForeignPool(ctx, opened.connection, id, { parameter, pool });
-  if (source !== undefined) return createCopy(ctx, { fs, jobs, groupPath }, request, source);
+  if (source !== undefined) return createCopy(ctx, { fs, groupPath, ...copies }, request, source);
   const directory = { mode: parameters.mode, ...parameters.owner, attributes: new Map<string, string>() };
   if (!(await makeVolumeDirectory(ctx, fs, id.path, directory))) return adopt(ctx, fs, request);
   try {
