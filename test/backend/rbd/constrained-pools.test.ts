@@ -34,10 +34,11 @@ t.test(
     t.equal(imagePlaces(parse(), cluster, undefined, [zone])[0]?.pool, 'p-a');
     const [listed] = imagePlaces(parse({ pool: 'p-b', dataPool: 'd-b' }), cluster, undefined, [zone]);
     t.strictSame(listed?.reach, [{ [zone]: 'b' }], 'one that is in the list is reached from where the list says');
+    t.end();
   },
 );
 
-t.test('labels that nobody can tell are an error only where nothing else can be had', async (t) => {
+t.test('labels that nobody can tell are an error only where nothing else can be had', (t) => {
   t.throws(() => imagePlaces(parse(), everywhere, undefined, []), {
     code: 'INVALID_ARGUMENT',
     message: /--topology-labels/,
