@@ -1,9 +1,9 @@
 import { ifPresent } from '../../ceph/ceph-error.js';
 import { DriverError } from '../../domain/errors.js';
-import { choosePlace, describePlaces, meets } from '../../domain/topology.js';
+import { choosePlace, describePlaces, isReachable, meets } from '../../domain/topology.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { CreateVolumeInput, Volume } from '../backend.js';
+import type { Volume } from '../backend.js';
 import { sourceText } from '../content-source.js';
 import { parseRecord, type VolumeRecord } from '../volume-record.js';
 import { conflict, type CreateRequest } from './create-request.js';
@@ -11,6 +11,7 @@ import type { ImagePlace } from './image-places.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { recordKey, recordPlace } from './metadata-keys.js';
 import { whilePlacing } from './placing.js';
+import { sourceReach } from './source-reach.js';
 
 /** An image of the name that is asked for. */
 interface Taken {
@@ -37,7 +38,7 @@ export async function inChosenPlace(
   const opened = await Promise.all(pools.map(async (pool) => deps.pools.open(ctx, { ...id, pool }, input.credentials)));
   const before = await findTaken(ctx, opened, id);
   if (before !== undefined) return make(ctx, at(request, placeOfTaken(request, before, places)));
-  const place = choose(request, places);
+  const place = await choose(ctx, deps.pools, request, places);
   const [home] = [...opened].sort((a, b) => (a.pool.name < b.pool.name ? -1 : 1));
   if (home === undefined) throw new DriverError('INTERNAL', 'a StorageClass without a pool');
   const { osdMs, monMs } = home.access.timeouts;
@@ -83,24 +84,28 @@ function placeOfTaken(request: CreateRequest, taken: Taken, places: readonly Ima
   );
 }
 
-function choose({ input }: CreateRequest, places: readonly ImagePlace[]): ImagePlace {
-  const { requirement, source } = input;
-  const own = source === undefined ? places : places.filter(({ pool }) => pool === poolOfSource(source));
-  const place = choosePlace(own, requirement);
+/** A clone reads from its source until it is flat: it lies only where the source is reached as well. */
+async function choose(
+  ctx: CallContext,
+  pools: ImagePools,
+  { input, id }: CreateRequest,
+  places: readonly ImagePlace[],
+): Promise<ImagePlace> {
+  const { requirement, source, credentials } = input;
+  const data = source === undefined ? [] : await sourceReach(ctx, pools, id.clusterId, source, credentials);
+  const within = ({ reach }: ImagePlace) =>
+    data.length === 0 || (reach.length > 0 && reach.every((place) => isReachable(data, place)));
+  const place = choosePlace(places.filter(within), requirement);
   if (place !== undefined) return place;
   const what =
-    source === undefined ? `volume "${input.name}"` : `a volume made of ${sourceText(source)}, whose data it shares,`;
-  const there = own.map(({ pool, reach }) => `pool "${pool}" from ${describePlaces(reach)}`).join(', ');
+    source === undefined
+      ? `volume "${input.name}"`
+      : `volume "${input.name}", which shares the data of ${sourceText(source)} that is reached from ${describePlaces(data)},`;
+  const there = places.map(({ pool, reach }) => `pool "${pool}" from ${describePlaces(reach)}`).join(', ');
   throw new DriverError(
     'RESOURCE_EXHAUSTED',
     `no pool of parameter topologyConstrainedPools will do for ${what} wanted in ${describePlaces(requirement?.requisite ?? [])}: there is ${there === '' ? 'none' : there}; add a pool to the StorageClass, or let the pod run where one can be reached`,
   );
-}
-
-/** What a clone reads until it is flat lies there. */
-function poolOfSource(source: NonNullable<CreateVolumeInput['source']>): string | undefined {
-  const volume = 'snapshot' in source ? source.snapshot.source : source.volume;
-  return volume.backend === 'rbd' ? volume.pool : undefined;
 }
 
 /** The request, settled on a place. */

@@ -1,9 +1,11 @@
-import { DriverError, type ErrorCode, isDriverError } from '../../domain/errors.js';
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { CephPool } from '../../ceph/client.js';
+import { DriverError, type ErrorCode, isDriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { parseWritten } from '../written-json.js';
 
-/** In the first of a StorageClass's pools: a key for each image that is about to be made in one of several. */
+/** In the pool that is first by name: a key for each image that is about to be made in one of several pools. */
 const object = 'cuttle.placing';
 /** How long whoever has decided on a pool may go on making the image there. */
 const workMs = 45_000;
@@ -17,6 +19,8 @@ interface Intent {
   readonly pool: string;
   /** Until when others must not decide on another pool; since 1970. */
   readonly untilMs: number;
+  /** Who has written it: several that chose the same pool may be at it. */
+  readonly by: string;
 }
 
 export interface Placing {
@@ -43,7 +47,7 @@ export async function whilePlacing<T>(
   const nowMs = Date.now();
   const intent = before === undefined ? undefined : parseIntent(before, image);
   if (intent !== undefined && intent.pool !== pool && intent.untilMs > nowMs) throw elsewhere(image, intent);
-  const own = JSON.stringify({ pool, untilMs: nowMs + workMs + callMs + slackMs } satisfies Intent);
+  const own = JSON.stringify({ pool, untilMs: nowMs + workMs + callMs + slackMs, by: randomUUID() } satisfies Intent);
   const expect = new Map([[image, before ?? '']]);
   if (!(await home.omap.update(ctx, object, { expect, set: new Map([[image, own]]) }))) throw contended(image);
   const aborter = new AbortController();
@@ -55,7 +59,10 @@ export async function whilePlacing<T>(
       ctx.log.debug({ err: error, image }, 'what was noted while the image was made stays for a while');
     });
   try {
-    const made = await work({ ...ctx, signal: AbortSignal.any([ctx.signal, aborter.signal]) });
+    const signal = AbortSignal.any([ctx.signal, aborter.signal]);
+    // Many pools are looked through at once.
+    setMaxListeners(0, signal);
+    const made = await work({ ...ctx, signal });
     await forget();
     return made;
   } catch (error) {
