@@ -138,7 +138,7 @@ t.test('two controllers with different demands for one name make one volume', as
     [life, 'a'],
     [beside, 'b'],
   ];
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 12; round++) {
     const name = `pvc-contended-${round}`;
     const outcomes = await Promise.all(
       demands.map(async ([from, where]) => outcomeOf(from.create({ ...small, name, topology: inZones(where) }))),
@@ -152,10 +152,10 @@ t.test('two controllers with different demands for one name make one volume', as
 
 t.test('killed at any moment and asked again with another demand, there is never a second volume', async (t) => {
   const life = site.life(t);
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 8; round++) {
     const name = `pvc-killed-${round}`;
     const cutOff = outcomeOf(site.rpc.create(name, { ...small, topology: inZones('a') }));
-    await new Promise((resolve) => setTimeout(resolve, round * 2));
+    await new Promise((resolve) => setTimeout(resolve, round * 3));
     await site.restart('SIGKILL');
     const { code } = await cutOff;
     const again = await outcomeOf(life.create({ ...small, name, topology: inZones('b') }));
