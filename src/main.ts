@@ -21,7 +21,7 @@ import { hostCluster, readClusterFile } from './config/cluster-file.js';
 import { helpText, parseCommand, type ServeOptions } from './config/options.js';
 import { watchClusters } from './config/watch-clusters.js';
 import { controllerService } from './controller/controller-service.js';
-import { csiNodesOf } from './controller/csi-nodes.js';
+import { csiNodes } from './controller/csi-nodes.js';
 import { nodeDirectory } from './controller/node-directory.js';
 import { controllerHandlers } from './csi/controller-handlers.js';
 import { identityHandlers } from './csi/identity.js';
@@ -30,11 +30,14 @@ import { CsiServer } from './csi/server.js';
 import { socketPathOf } from './csi/socket.js';
 import type { BackendKind } from './domain/backend-kind.js';
 import { isDriverError } from './domain/errors.js';
+import { keysOf } from './domain/topology.js';
 import { nodeService } from './node/node-service.js';
+import { nodeTopology } from './node/node-topology.js';
 import { withDeadline } from './platform/deadline.js';
 import { localDaemons } from './platform/daemons.js';
 import { runProgram } from './platform/exec.js';
 import { KeyedLock } from './platform/keyed-lock.js';
+import { kubernetesApiOf } from './platform/kubernetes-api.js';
 import { createLogger, type Logger } from './platform/logger.js';
 import { createMetrics, serveMetrics } from './platform/metrics.js';
 import { version } from './platform/version.js';
@@ -81,10 +84,16 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   const metricsServer =
     options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
 
+  const kubernetes = await kubernetesApiOf(environment);
+  // A node on its own speaks for itself; where there is a controller, its clusters may have places, too.
+  const ownKeys = [...Object.keys(options.topology), ...options.topologyLabels.map(({ key }) => key)];
+  const clusterPlaces = () => clusters.all().flatMap(({ topology }) => topology);
+  const topologyKeys = () => (options.role === 'node' ? ownKeys : [...ownKeys, ...keysOf(clusterPlaces())]);
+
   const controllers =
     options.role === 'node'
       ? undefined
-      : controllerBackends(options, { clusters, ceph, log, count: metrics.background });
+      : controllerBackends(options, { clusters, ceph, log, count: metrics.background, topologyKeys });
   const nodes = options.role === 'controller' ? undefined : await nodeBackends(options, clusters, ceph);
   // Controller and node speak of the same volumes: in one process they share the lock.
   const lock = new KeyedLock();
@@ -96,6 +105,7 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
       driverName: options.driverName,
       version,
       ready: () => !server.draining,
+      hasTopology: () => topologyKeys().length > 0,
     }),
     controller:
       controllers === undefined
@@ -107,8 +117,10 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
               nodes: nodeDirectory({
                 own: options.role === 'all' ? options.nodeId : undefined,
                 listed: () => configured.nodes,
-                orchestrator: await csiNodesOf(environment, options.driverName),
+                orchestrator:
+                  kubernetes === undefined ? undefined : csiNodes({ driverName: options.driverName, api: kubernetes }),
               }),
+              clusterReach: (clusterId) => clusters.find(clusterId)?.topology ?? [],
             }),
           ),
     node:
@@ -121,6 +133,12 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
               mounter: nodes.mounter,
               runDir: options.runDir,
               storageHealth: async (ctx, credentials) => clusterHealth(ctx, clusters, ceph, credentials),
+              topology: nodeTopology({
+                nodeId: options.nodeId,
+                own: options.topology,
+                labels: options.topologyLabels,
+                api: kubernetes,
+              }),
             }),
             options.nodeId,
           ),

@@ -3,6 +3,7 @@ import type { VolumeCapability } from '../domain/capability.js';
 import type { CapacityRange } from '../domain/capacity.js';
 import type { VolumeTrouble } from '../domain/health.js';
 import type { SnapshotId } from '../domain/snapshot-id.js';
+import type { Reach, Segments, TopologyRequirement } from '../domain/topology.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
@@ -21,6 +22,8 @@ export interface CreateVolumeInput {
   readonly credentials: Credentials | undefined;
   /** undefined for an empty volume. */
   readonly source: ContentSource | undefined;
+  /** From where it must and should be reachable; undefined = no matter. */
+  readonly requirement?: TopologyRequirement | undefined;
 }
 
 /** What a new volume holds from the start. */
@@ -31,6 +34,8 @@ export interface Volume {
   readonly sizeBytes: bigint;
   /** CSI's volume_context: immutable, no secret; what NodeStageVolume may use, never needs. */
   readonly context: StringMap;
+  /** From where it can be reached, when its place was chosen for that; undefined: from where its cluster can. */
+  readonly reach?: Reach | undefined;
 }
 
 /** A volume that was looked up. */
@@ -62,6 +67,8 @@ export interface Attached {
 /** A checked CreateVolume request: which object it will be is known before anything is asked of Ceph. */
 export interface VolumePlan<Id extends VolumeId = VolumeId> {
   readonly id: Id;
+  /** Where else it may come to lie: then create() chooses by the request's topology requirement, and not its caller by the cluster's. */
+  readonly elsewhere?: readonly Id[];
   /** @throws DriverError ALREADY_EXISTS when the name stands for a volume that doesn't fit the request. */
   create(ctx: CallContext): Promise<Volume>;
 }
@@ -71,6 +78,8 @@ export interface CreateSnapshotInput<Id extends VolumeId = VolumeId> {
   readonly name: string;
   readonly source: Id;
   readonly credentials: Credentials | undefined;
+  /** From where volumes made of it must be reachable; undefined = no matter. */
+  readonly requirement?: TopologyRequirement | undefined;
 }
 
 export interface Snapshot {
@@ -78,6 +87,8 @@ export interface Snapshot {
   /** What a volume made of it must at least have. */
   readonly sizeBytes: bigint;
   readonly createdMs: number;
+  /** As its volume's. */
+  readonly reach?: Reach | undefined;
 }
 
 export interface SnapshotPage {
@@ -168,8 +179,11 @@ export interface ControllerBackend<Id extends VolumeId = VolumeId> {
   ): Promise<readonly (readonly VolumeTrouble[])[]>;
   /** Why a volume can't be used this way, this one if it is named; undefined when it can. */
   objection(capability: VolumeCapability, id?: Id): string | undefined;
-  /** @throws DriverError INVALID_ARGUMENT for parameters that name no such place. */
-  capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity>;
+  /**
+   * @param from only what can be reached from there counts; undefined: all does
+   * @throws DriverError INVALID_ARGUMENT for parameters that name no such place.
+   */
+  capacity(ctx: CallContext, parameters: StringMap, from?: Segments): Promise<Capacity>;
   /** @param after where to go on ('' = from the start); @throws DriverError ABORTED when it is no such place. */
   listVolumes(ctx: CallContext, after: string, max: number): Promise<VolumePage>;
   /** Goes on with what an earlier process left undone; returns at once. */

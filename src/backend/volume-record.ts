@@ -1,3 +1,4 @@
+import type { Reach } from '../domain/topology.js';
 import type { StringMap } from './backend.js';
 import { parseWritten } from './written-json.js';
 
@@ -16,8 +17,17 @@ export interface VolumeRecord {
   readonly sizeBytes?: string;
   /** The id of the snapshot or volume that it was made of. */
   readonly source?: string;
+  /** What CreateVolume has chosen, where the parameters leave it open. */
+  readonly place?: ChosenPlace;
   /** Set for a volume that has nothing of its own and shows that snapshot. */
   readonly shows?: ShownSnapshot;
+}
+
+/** A volume's place among those that its parameters name. */
+export interface ChosenPlace {
+  readonly dataPool?: string;
+  /** From where it can be reached. */
+  readonly reach: Reach;
 }
 
 /** Where a snapshot of a CephFS directory lies, also when its volume is deleted. */

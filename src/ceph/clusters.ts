@@ -1,4 +1,5 @@
 import { DriverError } from '../domain/errors.js';
+import type { Reach } from '../domain/topology.js';
 import type { Credentials } from '../platform/credentials.js';
 import type { CephAccess, CephTimeouts } from './client.js';
 
@@ -21,6 +22,8 @@ export interface ClusterDefinition {
   readonly unmapOptions: string;
   readonly cephfs: CephfsSettings;
   readonly timeouts: CephTimeouts;
+  /** From where its volumes can be reached. */
+  readonly topology: Reach;
 }
 
 /** Where a cluster's CephFS volumes are made and how they are mounted. */

@@ -5,6 +5,7 @@ import type { CephfsSettings, ClusterDefinition } from '../ceph/clusters.js';
 import type { CephTimeouts } from '../ceph/client.js';
 import { cephxKeyObjection } from '../domain/cephx-key.js';
 import { DriverError } from '../domain/errors.js';
+import { keysOf, topologyKeyObjection, topologyKeysObjection, topologyValueObjection } from '../domain/topology.js';
 import { isDirectoryPath, isFileName, isObjectName } from '../domain/volume-id.js';
 import { Secret } from '../platform/secret.js';
 
@@ -32,6 +33,20 @@ const fileName = z
 /** drivers/block/rbd.c, RBD_MAX_PARENT_CHAIN_LEN. */
 const cloneDepth = z.number().int().max(16, 'is more than the kernel client takes, which is 16');
 const timeoutSeconds = z.number().int().min(1).max(600).optional();
+
+const segments = z.record(z.string(), z.string()).superRefine((place, issues) => {
+  const entries = Object.entries(place);
+  const add = (path: string[], message: string) => {
+    issues.addIssue({ code: 'custom', path, message });
+  };
+  if (entries.length === 0) add([], 'names no topology key');
+  for (const [key, value] of entries) {
+    const ofKey = topologyKeyObjection(key);
+    if (ofKey !== undefined) add([key], `the key ${ofKey}`);
+    const ofValue = topologyValueObjection(value);
+    if (ofValue !== undefined) add([key], `"${value}" ${ofValue}`);
+  }
+});
 
 const clusterSchema = z
   .strictObject({
@@ -66,6 +81,7 @@ const clusterSchema = z
         fuseMountOptions: z.string().default(''),
       })
       .prefault({}),
+    topology: z.array(segments).default([]),
     timeouts: z
       .strictObject({ connectSeconds: timeoutSeconds, monSeconds: timeoutSeconds, osdSeconds: timeoutSeconds })
       .prefault({}),
@@ -114,6 +130,8 @@ export async function readClusterFile(path: string): Promise<Configuration> {
   const ids = result.data.clusters.map((cluster) => cluster.id);
   const twice = ids.find((id, i) => ids.indexOf(id) !== i);
   if (twice !== undefined) throw invalid(path, `cluster id "${twice}" occurs twice`);
+  const objection = topologyKeysObjection(keysOf(result.data.clusters.flatMap((cluster) => cluster.topology)));
+  if (objection !== undefined) throw invalid(path, `clusters: ${objection}`);
   const clusters = await Promise.all(result.data.clusters.map(async (cluster) => definition(path, cluster)));
   return { clusters, nodes: result.data.nodes };
 }
@@ -130,6 +148,7 @@ export function hostCluster(environment: NodeJS.ProcessEnv): ClusterDefinition {
     unmapOptions: '',
     cephfs: defaultCephfsSettings,
     timeouts: defaultTimeouts,
+    topology: [],
   };
 }
 
@@ -158,6 +177,7 @@ async function definition(path: string, cluster: z.infer<typeof clusterSchema>):
       monMs: milliseconds(timeouts.monSeconds) ?? defaultTimeouts.monMs,
       osdMs: milliseconds(timeouts.osdSeconds) ?? defaultTimeouts.osdMs,
     },
+    topology: cluster.topology,
   };
 }
 

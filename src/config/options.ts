@@ -3,12 +3,13 @@ import { parseArgs } from 'node:util';
 import { type BackendKind, backendKinds } from '../domain/backend-kind.js';
 import { DriverError } from '../domain/errors.js';
 import { type LogLevel, logLevels } from '../platform/logger.js';
+import { readTopology, type TopologyOptions } from './topology-options.js';
 
 export const roles = ['controller', 'node', 'all'] as const;
 export type Role = (typeof roles)[number];
 
 /** The command line of `cuttle serve`, checked. */
-export interface ServeOptions {
+export interface ServeOptions extends TopologyOptions {
   readonly role: Role;
   readonly endpoint: string;
   readonly nodeId: string;
@@ -45,6 +46,14 @@ const optionHelp = {
   backends: {
     value: 'LIST',
     text: `kinds of volumes to serve, separated by commas (default: ${backendKinds.join(',')})`,
+  },
+  topology: {
+    value: 'KEY=VALUE,...',
+    text: 'from where this node reaches volumes, as CSI topology; a controller takes the keys (default: none)',
+  },
+  'topology-labels': {
+    value: 'LABEL[=KEY],...',
+    text: "the same by labels of this node's Node in Kubernetes, read from its API (default: none)",
   },
   'metrics-addr': { value: 'HOST:PORT', text: 'serve Prometheus metrics at /metrics (default: off)' },
   'run-dir': {
@@ -118,6 +127,7 @@ function readOptions(read: (name: OptionName) => string | undefined): ServeOptio
     runDir,
     logLevel: oneOf('log-level', read('log-level') ?? 'info', logLevels),
     shutdownGraceMs: seconds('shutdown-grace', read('shutdown-grace') ?? '60'),
+    ...readTopology(read('topology'), read('topology-labels')),
   });
 }
 

@@ -15,6 +15,7 @@ import type {
 import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import type { CapacityRange } from '../domain/capacity.js';
+import type { Reach, Segments } from '../domain/topology.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
@@ -62,6 +63,8 @@ export interface ValidateInput {
 export interface GetCapacityInput {
   readonly parameters: StringMap;
   readonly capabilities: readonly VolumeCapability[];
+  /** Only what can be reached from there counts; undefined: all does. */
+  readonly from?: Segments | undefined;
 }
 
 export interface ListInput {
@@ -95,6 +98,8 @@ export interface ControllerDependencies {
   readonly backends: ReadonlyMap<BackendKind, ControllerBackend>;
   readonly lock: KeyedLock;
   readonly nodes: NodeDirectory;
+  /** From where a cluster's volumes can be reached. */
+  readonly clusterReach: (clusterId: string) => Reach;
 }
 
 export function controllerService(deps: ControllerDependencies): ControllerService {

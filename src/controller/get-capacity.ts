@@ -11,6 +11,6 @@ export async function getCapacity(
 ): Promise<Capacity> {
   const backend = backendForParameters(deps.backends, input.parameters);
   const impossible = input.capabilities.some((capability) => backend.objection(capability) !== undefined);
-  const capacity = await backend.capacity(ctx, input.parameters);
+  const capacity = await backend.capacity(ctx, input.parameters, input.from);
   return impossible ? { ...capacity, availableBytes: 0n } : capacity;
 }

@@ -4,6 +4,7 @@ import type { CallContext } from '../platform/call-context.js';
 import { backendForId } from './choose-backend.js';
 import type { ControllerDependencies } from './controller-service.js';
 import type { SnapshotInput } from './delete-snapshot.js';
+import { withReach } from './place-of.js';
 
 /** @throws DriverError NOT_FOUND when there is no such snapshot (CSI spec, GetSnapshot Errors). */
 export async function getSnapshot(
@@ -22,5 +23,7 @@ export async function findSnapshot(
   deps: ControllerDependencies,
   { id, credentials }: SnapshotInput,
 ): Promise<Snapshot | undefined> {
-  return id === undefined ? undefined : backendForId(deps.backends, id.source).snapshots.find(ctx, id, credentials);
+  if (id === undefined) return undefined;
+  const found = await backendForId(deps.backends, id.source).snapshots.find(ctx, id, credentials);
+  return found === undefined ? undefined : withReach(deps, id.source, found);
 }

@@ -4,6 +4,7 @@ import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import { backendForId } from './choose-backend.js';
 import type { ControllerDependencies } from './controller-service.js';
+import { withReach } from './place-of.js';
 
 export interface GetVolumeInput {
   /** undefined for an id that Cuttle can't have given out. */
@@ -18,6 +19,6 @@ export async function getVolume(
   { id, idText }: GetVolumeInput,
 ): Promise<FoundVolume> {
   const volume = id === undefined ? undefined : await backendForId(deps.backends, id).findVolume(ctx, id, undefined);
-  if (volume !== undefined) return volume;
+  if (volume !== undefined) return withReach(deps, volume.id, volume);
   throw new DriverError('NOT_FOUND', `volume "${idText}" does not exist`);
 }

@@ -7,6 +7,7 @@ import type { Credentials } from '../platform/credentials.js';
 import type { ControllerDependencies, ListInput } from './controller-service.js';
 import { findSnapshot } from './get-snapshot.js';
 import { listOverBackends } from './list-over-backends.js';
+import { withReach } from './place-of.js';
 
 /** What ListSnapshots may be narrowed to. Ids that name nothing give an empty list. */
 export interface ListSnapshotsInput extends ListInput {
@@ -22,12 +23,16 @@ export async function listSnapshots(
   input: ListSnapshotsInput,
 ): Promise<SnapshotPage> {
   if (input.snapshot !== undefined) return one(await findSnapshot(ctx, deps, { ...input.snapshot, ...input }), input);
-  if (input.source !== undefined) return ofSource(ctx, deps, input.source.id, input);
+  if (input.source !== undefined) return reported(deps, await ofSource(ctx, deps, input.source.id, input));
   const { items, next } = await listOverBackends([...deps.backends.keys()], input, async (kind, after, max) => {
     const page = await deps.backends.get(kind)?.snapshots.list(ctx, after, max);
     return { items: page?.snapshots ?? [], next: page?.next };
   });
-  return { snapshots: items, next };
+  return reported(deps, { snapshots: items, next });
+}
+
+function reported(deps: ControllerDependencies, { snapshots, next }: SnapshotPage): SnapshotPage {
+  return { snapshots: snapshots.map((snapshot) => withReach(deps, snapshot.id.source, snapshot)), next };
 }
 
 function one(snapshot: Snapshot | undefined, { source }: ListSnapshotsInput): SnapshotPage {

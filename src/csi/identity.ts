@@ -7,10 +7,14 @@ export interface IdentityOptions {
   readonly version: string;
   /** Cheap, and true as soon as RPCs are served; a cluster that is down does not make the driver unready. */
   readonly ready: () => boolean;
+  /** Whether volumes are not reachable from everywhere: orchestrators then place them and pods by topology. */
+  readonly hasTopology: () => boolean;
 }
 
+const { Type } = csi.v1.PluginCapability.Service;
+const constraints = [Type.VOLUME_ACCESSIBILITY_CONSTRAINTS, Type.SNAPSHOT_ACCESSIBILITY_CONSTRAINTS];
+
 export function identityHandlers(options: IdentityOptions): Record<string, RpcHandler> {
-  const { Type } = csi.v1.PluginCapability.Service;
   return {
     GetPluginInfo: async () =>
       Promise.resolve(new csi.v1.GetPluginInfoResponse({ name: options.driverName, vendor_version: options.version })),
@@ -19,9 +23,8 @@ export function identityHandlers(options: IdentityOptions): Record<string, RpcHa
         new csi.v1.GetPluginCapabilitiesResponse({
           // The plugin has a Controller service, also where this process runs its node half alone.
           capabilities: [
-            new csi.v1.PluginCapability({
-              service: new csi.v1.PluginCapability.Service({ type: Type.CONTROLLER_SERVICE }),
-            }),
+            service(Type.CONTROLLER_SERVICE),
+            ...(options.hasTopology() ? constraints : []).map(service),
             new csi.v1.PluginCapability({
               volume_expansion: new csi.v1.PluginCapability.VolumeExpansion({
                 type: csi.v1.PluginCapability.VolumeExpansion.Type.ONLINE,
@@ -33,4 +36,8 @@ export function identityHandlers(options: IdentityOptions): Record<string, RpcHa
     Probe: async () =>
       Promise.resolve(new csi.v1.ProbeResponse({ ready: new wrappers.protobuf.BoolValue({ value: options.ready() }) })),
   };
+}
+
+function service(type: csi.v1.PluginCapability.Service.Type): csi.v1.PluginCapability {
+  return new csi.v1.PluginCapability({ service: new csi.v1.PluginCapability.Service({ type }) });
 }

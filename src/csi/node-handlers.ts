@@ -3,6 +3,7 @@ import type { NodeService } from '../node/node-service.js';
 import { csi } from './gen/csi.js';
 import { nodeHealthHandlers } from './health-handlers.js';
 import type { RpcHandler } from './rpc.js';
+import { topologyMessage } from './topology-message.js';
 import { readExpand, readPublish, readStage, readStats, readUnpublish, readUnstage } from './validate/node.js';
 
 const { Type } = csi.v1.NodeServiceCapability.RPC;
@@ -62,7 +63,13 @@ export function nodeHandlers(service: NodeService, nodeId: string): Record<strin
         }),
       ),
 
-    NodeGetInfo: async () => Promise.resolve(new csi.v1.NodeGetInfoResponse({ node_id: nodeId })),
+    NodeGetInfo: async (ctx) => {
+      const topology = await service.getTopology(ctx);
+      return new csi.v1.NodeGetInfoResponse({
+        node_id: nodeId,
+        ...(topology === undefined ? {} : { accessible_topology: topologyMessage(topology) }),
+      });
+    },
   };
 }
 

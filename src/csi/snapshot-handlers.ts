@@ -5,6 +5,7 @@ import { formatVolumeId } from '../domain/volume-id.js';
 import { csi } from './gen/csi.js';
 import { google } from './gen/google/protobuf/timestamp.js';
 import type { RpcHandler } from './rpc.js';
+import { reachMessage } from './topology-message.js';
 import { readCreateSnapshot, readListSnapshots, readSnapshot } from './validate/snapshots.js';
 
 /** The Controller's RPCs of snapshots: messages to domain inputs and back. */
@@ -39,7 +40,7 @@ export function snapshotHandlers(service: ControllerService): Record<string, Rpc
   };
 }
 
-function snapshotMessage({ id, sizeBytes, createdMs }: Snapshot): csi.v1.Snapshot {
+function snapshotMessage({ id, sizeBytes, createdMs, reach }: Snapshot): csi.v1.Snapshot {
   const seconds = Math.floor(createdMs / 1000);
   return new csi.v1.Snapshot({
     snapshot_id: formatSnapshotId(id),
@@ -50,5 +51,6 @@ function snapshotMessage({ id, sizeBytes, createdMs }: Snapshot): csi.v1.Snapsho
       nanos: Math.round((createdMs - seconds * 1000) * 1e6),
     }),
     ready_to_use: true,
+    accessible_topology: reachMessage(reach),
   });
 }

@@ -4,6 +4,7 @@ import type { BackendKind } from '../domain/backend-kind.js';
 import type { VolumeCapability } from '../domain/capability.js';
 import { DriverError } from '../domain/errors.js';
 import type { StorageTrouble } from '../domain/health.js';
+import type { Segments } from '../domain/topology.js';
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
@@ -51,6 +52,7 @@ export interface NodeService {
   expandVolume(ctx: CallContext, input: ExpandInput): Promise<bigint | undefined>;
   getVolumeHealth(ctx: CallContext, input: NodeVolumeHealthInput): Promise<NodeVolumeHealth>;
   getStorageHealth: StorageHealth;
+  getTopology: NodeTopology;
 }
 
 /** What is wrong with the clusters, as this node sees them; empty when nothing is known to be. Ends within seconds. */
@@ -59,11 +61,15 @@ export type StorageHealth = (
   credentials: Credentials | undefined,
 ) => Promise<readonly StorageTrouble[]>;
 
+/** From where this node reaches volumes; undefined where topology doesn't matter. */
+export type NodeTopology = (ctx: CallContext) => Promise<Segments | undefined>;
+
 export interface NodeDependencies {
   readonly backends: ReadonlyMap<BackendKind, NodeBackend>;
   readonly lock: KeyedLock;
   readonly mounter: MounterLike;
   readonly storageHealth: StorageHealth;
+  readonly topology: NodeTopology;
   /** A directory of the driver's own, the same over restarts. */
   readonly runDir: string;
 }
@@ -78,6 +84,7 @@ export function nodeService(deps: NodeDependencies): NodeService {
     getVolumeStats: async (ctx, input) => getVolumeStats(ctx, deps, input),
     getVolumeHealth: async (ctx, input) => getVolumeHealth(ctx, deps, input),
     getStorageHealth: deps.storageHealth,
+    getTopology: deps.topology,
   };
 }
 

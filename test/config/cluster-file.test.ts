@@ -29,6 +29,7 @@ t.test('a cluster needs an id and a place; the rest has defaults', async (t) => 
       unmapOptions: '',
       cephfs,
       timeouts,
+      topology: [],
     },
   ]);
 });
@@ -56,6 +57,7 @@ t.test('every field of the file arrives', async (t) => {
       cloneDepthSoftLimit: 2
       cloneDepthHardLimit: 3
     cephfs: { fsName: fs2, root: /, group: team, kernelMountOptions: 'ms_mode=crc', fuseMountOptions: 'debug' }
+    topology: [{ x.io/zone: a, x.io/region: r }, { x.io/zone: b }]
     timeouts: { connectSeconds: 1, monSeconds: 2, osdSeconds: 3 }
   - { id: b, cephConf: /b.conf, keyring: /b.keyring }
 `;
@@ -73,6 +75,7 @@ t.test('every field of the file arrives', async (t) => {
     unmapOptions: 'krbd:force',
     cephfs: { fsName: 'fs2', groupPath: '/team', kernelMountOptions: 'ms_mode=crc', fuseMountOptions: 'debug' },
     timeouts: { connectMs: 1_000, monMs: 2_000, osdMs: 3_000 },
+    topology: [{ 'x.io/zone': 'a', 'x.io/region': 'r' }, { 'x.io/zone': 'b' }],
   });
   t.equal(credentials?.user, 'kube');
   t.equal(credentials?.key.reveal(), key, 'trimmed');
@@ -84,6 +87,22 @@ const bad: readonly [string, string, RegExp][] = [
   ['no YAML', 'clusters: [', /is no YAML/],
   ['nothing', '', /the file: /],
   ['a list', '- id: a', /the file: /],
+  [
+    'a topology value with a blank',
+    'clusters: [{ id: a, monitors: x, topology: [{ zone: "a b" }] }]',
+    /clusters\.0\.topology\.0\.zone: "a b" is no topology value/,
+  ],
+  [
+    'a topology key with two slashes',
+    'clusters: [{ id: a, monitors: x, topology: [{ a/b/c: d }] }]',
+    /topology\.0\.a\/b\/c: the key has more than one/,
+  ],
+  ['an empty place', 'clusters: [{ id: a, monitors: x, topology: [{}] }]', /topology\.0: names no topology key/],
+  [
+    'topology keys with two prefixes',
+    'clusters: [{ id: a, monitors: x, topology: [{ x.io/zone: a }] }, { id: b, monitors: x, topology: [{ y.io/zone: a }] }]',
+    /clusters: topology keys "x\.io\/zone" and "y\.io\/zone" begin differently/,
+  ],
   [
     'a root that climbs',
     'clusters: [{ id: a, monitors: x, cephfs: { root: /a/../b } }]',

@@ -20,6 +20,8 @@ t.test('every option has a default', (t) => {
     runDir: '/run/cuttle',
     logLevel: 'info',
     shutdownGraceMs: 60_000,
+    topology: {},
+    topologyLabels: [],
   });
   t.end();
 });
@@ -31,6 +33,16 @@ const options: readonly [string, string, keyof ServeOptions, unknown][] = [
   ['driver-name', 'rbd.example.org', 'driverName', 'rbd.example.org'],
   ['config', '/etc/cuttle.yaml', 'configFile', '/etc/cuttle.yaml'],
   ['backends', ' rbd, rbd', 'backends', ['rbd']],
+  ['topology', 'x.io/region=r, x.io/zone=a', 'topology', { 'x.io/region': 'r', 'x.io/zone': 'a' }],
+  [
+    'topology-labels',
+    'x.io/zone, y.io/rack=x.io/rack',
+    'topologyLabels',
+    [
+      { label: 'x.io/zone', key: 'x.io/zone' },
+      { label: 'y.io/rack', key: 'x.io/rack' },
+    ],
+  ],
   ['metrics-addr', ':9090', 'metricsAddress', ':9090'],
   ['run-dir', '/run/other', 'runDir', '/run/other'],
   ['log-level', 'trace', 'logLevel', 'trace'],
@@ -69,6 +81,13 @@ const bad: readonly [string, RegExp][] = [
   ['--driver-name=7csi', /^--driver-name/],
   [`--driver-name=${'a'.repeat(64)}`, /^--driver-name .*at most 63/],
   ['--run-dir=run', /^--run-dir "run" is relative/],
+  ['--topology=zone', /^--topology "zone" is no KEY=VALUE$/],
+  ['--topology=a b=c', /^--topology: "a b" is no topology key/],
+  ['--topology=zone=', /^--topology zone: "" is no topology value/],
+  ['--topology=zone=a,zone=b', /^topology key "zone" is given twice/],
+  ['--topology=zone=a,Zone=b', /differ by capitals/],
+  ['--topology-labels=a/b/c', /^--topology-labels: "a\/b\/c" has more than one/],
+  ['--topology-labels=x.io/zone,y.io/rack', /the same prefix of all of them; LABEL=KEY gives a label's value another key$/],
   ['--colour=red', /--colour.*see cuttle --help/],
   ['--role', /--role.*see cuttle --help/],
 ];

@@ -18,7 +18,7 @@ function site(known: readonly string[] = ['n1', 'n2']) {
   const backend = new FakeController().add('v');
   const backends = new Map([[backend.kind, backend] as [BackendKind, FakeController]]);
   const nodes = nodeDirectory({ own: undefined, listed: () => known, orchestrator: undefined });
-  const service = controllerService({ backends, lock: new KeyedLock(), nodes });
+  const service = controllerService({ backends, lock: new KeyedLock(), nodes, clusterReach: () => [] });
   const publish = async (node: string, change: { capability?: VolumeCapability; readOnly?: boolean } = {}) =>
     service.publishVolume(ctx, {
       id: idOf('v'),

@@ -31,6 +31,7 @@ function serviceOf(...backends: FakeController[]) {
     backends: byKind,
     lock: new KeyedLock(),
     nodes: { has: async () => Promise.resolve(true) },
+    clusterReach: () => [],
   });
 }
 

@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { csiNodes, csiNodesOf } from '../../src/controller/csi-nodes.js';
+import { csiNodes } from '../../src/controller/csi-nodes.js';
+import { kubernetesApiOf } from '../../src/platform/kubernetes-api.js';
+import { type Answer, apiServer as startApiServer } from '../platform/api-server.js';
 import { testContext } from '../platform/test-context.js';
 
 const driverName = 'csi.cuttle.dev';
@@ -18,37 +17,12 @@ const csiNode = (name: string, nodeID: string, driver = driverName) => ({
   },
 });
 
-/** Answers like an API server: a status and a body for a path. */
-type Answer = (path: string, token: string | undefined) => { status: number; body: unknown } | 'nothing';
-
-/** A server with a certificate of its own authority, and a service account for it. */
+/** A directory that asks a server of these answers. */
 async function apiServer(t: Test, answer: Answer) {
-  const accountDir = t.testdir({ token: 'token-1\n' });
-  const [key, ca] = [join(accountDir, 'key.pem'), join(accountDir, 'ca.crt')];
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'],
-      ...['-subj', '/CN=kubernetes', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', ca],
-    ],
-    { stdio: 'ignore' },
-  );
-  const asked: string[] = [];
-  const server: Server = createServer({ key: readFileSync(key), cert: readFileSync(ca) }, (request, response) => {
-    asked.push(request.url ?? '');
-    const reply = answer(request.url ?? '', request.headers.authorization);
-    if (reply === 'nothing') return;
-    response.writeHead(reply.status, { 'content-type': 'application/json' }).end(JSON.stringify(reply.body));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const server = await startApiServer(t, answer);
   const directory = (change: { server?: string; timeoutMs?: number } = {}) =>
-    csiNodes({ driverName, server: `https://127.0.0.1:${port}`, accountDir, timeoutMs: 2_000, ...change });
-  return { accountDir, asked, directory, port };
+    csiNodes({ driverName, api: server.api(change) });
+  return { ...server, directory };
 }
 
 const ctx = testContext();
@@ -134,8 +108,9 @@ t.test('a server that the authority does not vouch for is not told the token', a
 t.test('outside of Kubernetes, or without a service account, there is nobody to ask', async (t) => {
   const { accountDir, port } = await apiServer(t, () => ({ status: 200, body: csiNode('w', 'w') }));
   const environment = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(port) };
-  t.equal(await csiNodesOf({}, driverName, accountDir), undefined);
-  t.equal(await csiNodesOf(environment, driverName, '/nowhere'), undefined);
-  const nodes = await csiNodesOf(environment, driverName, accountDir);
-  t.equal(await nodes?.has(ctx, 'w'), true);
+  t.equal(await kubernetesApiOf({}, accountDir), undefined);
+  t.equal(await kubernetesApiOf(environment, '/nowhere'), undefined);
+  const api = await kubernetesApiOf(environment, accountDir);
+  if (api === undefined) throw new Error('there is a service account');
+  t.equal(await csiNodes({ driverName, api }).has(ctx, 'w'), true);
 });

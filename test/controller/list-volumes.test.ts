@@ -14,6 +14,7 @@ const service = controllerService({
   backends,
   lock: new KeyedLock(),
   nodes: { has: async () => Promise.resolve(true) },
+  clusterReach: () => [],
 });
 
 const list = async (maxEntries: number, startingToken = '') => {

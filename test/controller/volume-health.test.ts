@@ -15,7 +15,11 @@ function fakeService() {
   const cephfs = new FakeController('cephfs').add('x1', 'x2');
   const backends = new Map([rbd, cephfs].map((backend) => [backend.kind, backend] as [BackendKind, FakeController]));
   const nodes = { has: async () => Promise.resolve(true) };
-  return { rbd, cephfs, service: controllerService({ backends, lock: new KeyedLock(), nodes }) };
+  return {
+    rbd,
+    cephfs,
+    service: controllerService({ backends, lock: new KeyedLock(), nodes, clusterReach: () => [] }),
+  };
 }
 
 const input = (image: string) => ({ id: idOf(image), idText: `rbd:a:p::${image}`, credentials: undefined });

@@ -32,6 +32,13 @@ export interface CreateOptions {
   readonly capabilities?: csi.v1.VolumeCapability[];
   /** A snapshot's id, or a volume's. */
   readonly source?: { readonly snapshot: string } | { readonly volume: string };
+  readonly topology?: Wanted;
+}
+
+/** Where something is to be reachable. */
+export interface Wanted {
+  readonly requisite?: readonly Readonly<Record<string, string>>[];
+  readonly preferred?: readonly Readonly<Record<string, string>>[];
 }
 
 export function createRequest(name: string, options: CreateOptions = {}): csi.v1.CreateVolumeRequest {
@@ -46,6 +53,7 @@ export function createRequest(name: string, options: CreateOptions = {}): csi.v1
     mutable_parameters: new Map(Object.entries(options.mutable ?? {})),
     secrets: new Map(Object.entries(options.secrets ?? {})),
     ...(options.source === undefined ? {} : { volume_content_source: contentSource(options.source) }),
+    ...(options.topology === undefined ? {} : { accessibility_requirements: requirementOf(options.topology) }),
   });
 }
 
@@ -56,6 +64,17 @@ function contentSource(source: NonNullable<CreateOptions['source']>): csi.v1.Vol
       ? { snapshot: new SnapshotSource({ snapshot_id: source.snapshot }) }
       : { volume: new VolumeSource({ volume_id: source.volume }) },
   );
+}
+
+export function topologyOf(segments: Readonly<Record<string, string>>): csi.v1.Topology {
+  return new csi.v1.Topology({ segments: new Map(Object.entries(segments)) });
+}
+
+export function requirementOf({ requisite = [], preferred = [] }: Wanted): csi.v1.TopologyRequirement {
+  return new csi.v1.TopologyRequirement({
+    requisite: requisite.map(topologyOf),
+    preferred: preferred.map(topologyOf),
+  });
 }
 
 export function deleteRequest(

@@ -4,7 +4,11 @@ export interface Volume {
   readonly id: string;
   readonly bytes: bigint;
   readonly context: Readonly<Record<string, string>>;
+  readonly topology?: Topology;
 }
+
+/** accessible_topology; left out when it is empty. */
+export type Topology = readonly Readonly<Record<string, string>>[];
 
 export interface Snapshot {
   readonly id: string;
@@ -12,6 +16,7 @@ export interface Snapshot {
   readonly bytes: bigint;
   readonly createdMs: number;
   readonly ready: boolean;
+  readonly topology?: Topology;
 }
 
 /** A volume as ListVolumes and ControllerGetVolume show it. */
@@ -19,6 +24,7 @@ export interface ListedVolume {
   readonly id: string;
   readonly bytes: bigint;
   readonly nodes: readonly string[];
+  readonly topology?: Topology;
 }
 
 export interface Page {
@@ -41,7 +47,13 @@ export function listedVolume(
     id: volume?.volume_id ?? '',
     bytes: BigInt(volume?.capacity_bytes ?? '0'),
     nodes: status?.published_node_ids ?? [],
+    ...topologyIn(volume),
   };
+}
+
+export function topologyIn(message: csi.v1.Volume | csi.v1.Snapshot | undefined): { topology?: Topology } {
+  const places = message?.accessible_topology ?? [];
+  return places.length === 0 ? {} : { topology: places.map(({ segments }) => Object.fromEntries(segments)) };
 }
 
 /** @throws Error when there is none. */
@@ -53,5 +65,6 @@ export function snapshotOf(snapshot: csi.v1.Snapshot | undefined): Snapshot {
     bytes: BigInt(snapshot.size_bytes),
     createdMs: Number(snapshot.creation_time?.seconds ?? 0) * 1000,
     ready: snapshot.ready_to_use,
+    ...topologyIn(snapshot),
   };
 }

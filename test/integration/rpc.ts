@@ -10,9 +10,12 @@ import {
   detachRequest,
   type NodeOptions,
   publishRequest,
+  requirementOf,
   stageRequest,
+  topologyOf,
   unpublishRequest,
   unstageRequest,
+  type Wanted,
 } from '../harness/requests.js';
 import {
   type ListedVolume,
@@ -20,6 +23,7 @@ import {
   type Page,
   type Snapshot,
   snapshotOf,
+  topologyIn,
   type Usage,
   type Volume,
 } from './answers.js';
@@ -53,6 +57,7 @@ export class Rpc {
       id: volume.volume_id,
       bytes: BigInt(volume.capacity_bytes),
       context: Object.fromEntries(volume.volume_context),
+      ...topologyIn(volume),
     };
   }
 
@@ -104,11 +109,17 @@ export class Rpc {
     await this.#ask((driver, meta, opts, done) => driver.node.NodeExpandVolume(request, meta, opts, done));
   }
 
-  async snapshot(name: string, volumeId: string, secrets: Readonly<Record<string, string>> = {}): Promise<Snapshot> {
+  async snapshot(
+    name: string,
+    volumeId: string,
+    secrets: Readonly<Record<string, string>> = {},
+    topology?: Wanted,
+  ): Promise<Snapshot> {
     const request = new csi.v1.CreateSnapshotRequest({
       name,
       source_volume_id: volumeId,
       secrets: new Map(Object.entries(secrets)),
+      ...(topology === undefined ? {} : { accessibility_requirements: requirementOf(topology) }),
     });
     const reply = await this.#ask<csi.v1.CreateSnapshotResponse>((driver, meta, opts, done) =>
       driver.controller.CreateSnapshot(request, meta, opts, done),
@@ -194,8 +205,14 @@ export class Rpc {
     );
   }
 
-  async capacity(parameters: Readonly<Record<string, string>> = {}): Promise<bigint> {
-    const request = new csi.v1.GetCapacityRequest({ parameters: new Map(Object.entries(parameters)) });
+  async capacity(
+    parameters: Readonly<Record<string, string>> = {},
+    from?: Readonly<Record<string, string>>,
+  ): Promise<bigint> {
+    const request = new csi.v1.GetCapacityRequest({
+      parameters: new Map(Object.entries(parameters)),
+      ...(from === undefined ? {} : { accessible_topology: topologyOf(from) }),
+    });
     const reply = await this.#ask<csi.v1.GetCapacityResponse>((driver, meta, opts, done) =>
       driver.controller.GetCapacity(request, meta, opts, done),
     );

@@ -53,6 +53,7 @@ export function fakeService() {
     lock: new KeyedLock(),
     mounter,
     storageHealth: async () => Promise.resolve([]),
+    topology: async () => Promise.resolve(undefined),
     runDir: join(runDirs, String(++services)),
   });
   return { backend, mounter, service };

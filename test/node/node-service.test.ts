@@ -133,6 +133,7 @@ t.test('a volume of a backend that the node does not serve is named as such', as
     mounter,
     runDir: '/nowhere',
     storageHealth: async () => Promise.resolve([]),
+    topology: async () => Promise.resolve(undefined),
   });
   const refusal = { code: 'FAILED_PRECONDITION', message: /backend "rbd", which this node does not serve/ };
   await t.rejects(service.stageVolume(ctx, input()), refusal);

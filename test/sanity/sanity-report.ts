@@ -28,7 +28,6 @@ export interface SanityOutcome {
  * capability that the driver does advertise, is a failure.
  */
 const capabilityOfSkip: Readonly<Record<string, string>> = {
-  'SNAPSHOT_ACCESSIBILITY_CONSTRAINTS not supported': 'SNAPSHOT_ACCESSIBILITY_CONSTRAINTS',
   'GetSnapshot not supported': 'GET_SNAPSHOT',
   'NodeExpandVolume not supported': 'node EXPAND_VOLUME',
   'NodeGetVolumeHealth not supported': 'node GET_VOLUME_HEALTH',

@@ -1,6 +1,8 @@
 import { ifPresent } from '../../ceph/ceph-error.js';
 import type { CephConnection, CephFileSystem, FileSystemInfo } from '../../ceph/client.js';
+import type { ClusterDefinition } from '../../ceph/clusters.js';
 import { DriverError } from '../../domain/errors.js';
+import { isReachable, type Segments } from '../../domain/topology.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StringMap } from '../backend.js';
 import { maxBytesAttribute, usedBytesAttribute } from './attributes.js';
@@ -11,20 +13,29 @@ import { parentOf } from './volume-paths.js';
 
 /**
  * Bytes that a new volume could still hold: what its data pool has left, and what quotas above it leave.
+ * @param from only what can be reached from there counts; undefined: all does
  * @throws DriverError INVALID_ARGUMENT for parameters that name no such place.
  */
 export async function availableBytes(
   ctx: CallContext,
   fileSystems: FileSystems,
   parameters: StringMap,
+  from: Segments | undefined,
 ): Promise<bigint> {
+  const isFor = ({ topology }: ClusterDefinition) => from === undefined || isReachable(topology, from);
   if (parameters.fsName === undefined && parameters.clusterID === undefined && parameters.pool === undefined) {
     return largest(
-      await Promise.all(fileSystems.clusters.all().map(async (cluster) => anywhereIn(ctx, fileSystems, cluster.id))),
+      await Promise.all(
+        fileSystems.clusters
+          .all()
+          .filter(isFor)
+          .map(async (cluster) => anywhereIn(ctx, fileSystems, cluster.id)),
+      ),
     );
   }
   const { clusterId, fsName, pool } = parseParameters(parameters);
   const cluster = fileSystems.clusters.require(clusterId);
+  if (!isFor(cluster)) return 0n;
   const wanted = fsName ?? cluster.cephfs.fsName;
   const connection = await fileSystems.connect(ctx, cluster.id);
   const known = await connection.fileSystems(ctx);

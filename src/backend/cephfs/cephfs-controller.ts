@@ -5,6 +5,7 @@ import { isReaderOnly, type VolumeCapability } from '../../domain/capability.js'
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import type { VolumeTrouble } from '../../domain/health.js';
+import type { Segments } from '../../domain/topology.js';
 import type { CephfsVolumeId } from '../../domain/volume-id.js';
 import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -193,9 +194,9 @@ export class CephfsController implements ControllerBackend<CephfsVolumeId> {
     return undefined;
   }
 
-  async capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity> {
+  async capacity(ctx: CallContext, parameters: StringMap, from?: Segments): Promise<Capacity> {
     return {
-      availableBytes: await availableBytes(ctx, this.#fileSystems, parameters),
+      availableBytes: await availableBytes(ctx, this.#fileSystems, parameters, from),
       maximumVolumeBytes: maxVolumeBytes,
       minimumVolumeBytes: minVolumeBytes,
     };

@@ -17,6 +17,8 @@ import { limitKeys } from './mutable-parameters.js';
 export interface CloneDependencies {
   readonly pools: ImagePools;
   readonly flattener: Flattener;
+  /** Those that the driver's configuration names. */
+  readonly topologyKeys: () => readonly string[];
 }
 
 /**
@@ -25,7 +27,7 @@ export interface CloneDependencies {
  */
 export async function createClone(
   ctx: CallContext,
-  { pools, flattener }: CloneDependencies,
+  { pools, flattener }: Omit<CloneDependencies, 'topologyKeys'>,
   pool: CephPool,
   request: CreateRequest,
   source: ContentSource,

@@ -29,5 +29,6 @@ export function conflict(request: CreateRequest, why: string): DriverError {
 }
 
 export function volumeOf(request: CreateRequest, sizeBytes: bigint): Volume {
-  return { id: request.id, sizeBytes, context: nodeContext(request.input.parameters) };
+  const { id, record } = request;
+  return { id, sizeBytes, context: nodeContext(request.input.parameters), reach: record.place?.reach };
 }

@@ -12,8 +12,10 @@ import { objectNameFor } from '../object-name.js';
 import { type CloneDependencies, createClone } from './create-clone.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
 import { featureBits, featureNames } from './features.js';
+import { imagePlaces, poolsOf } from './image-places.js';
 import { parseLimits, refuseBadBursts } from './mutable-parameters.js';
 import { parseParameters } from './parameters.js';
+import { inChosenPlace } from './place-image.js';
 import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 /** How long another controller's unfinished create is given before it counts as cut off. */
@@ -26,14 +28,16 @@ export function planVolume(deps: CloneDependencies, input: CreateVolumeInput): V
   const limits = parseLimits(input.mutableParameters);
   refuseBadBursts(limits, new Map());
   const cluster = deps.pools.clusters.require(parameters.clusterId);
-  const id: RbdVolumeId = {
+  const pools = poolsOf(parameters);
+  const [id, ...elsewhere] = pools.map((pool): RbdVolumeId => ({
     backend: 'rbd',
     clusterId: cluster.id,
-    pool: parameters.pool,
+    pool,
     namespace: cluster.rbdNamespace,
     image: objectNameFor(input.name, parameters.namePrefix),
-  };
-  formatVolumeId(id); // refuses an id that CSI could not carry, before anything is made
+  }));
+  if (id === undefined) throw new DriverError('INTERNAL', 'a StorageClass without a pool');
+  for (const one of [id, ...elsewhere]) formatVolumeId(one); // refuses an id that CSI could not carry, before anything is made
   const request = {
     input,
     id,
@@ -45,7 +49,16 @@ export function planVolume(deps: CloneDependencies, input: CreateVolumeInput): V
       ...(input.source === undefined ? {} : { source: sourceText(input.source) }),
     }),
   };
-  return { id, create: async (ctx) => create(ctx, deps, request) };
+  if (parameters.constrainedPools.length === 0) return { id, create: async (ctx) => create(ctx, deps, request) };
+  const asked =
+    input.requirement === undefined ? undefined : [...input.requirement.requisite, ...input.requirement.preferred];
+  const places = imagePlaces(parameters, cluster, asked, deps.topologyKeys());
+  return {
+    id,
+    elsewhere,
+    create: async (ctx) =>
+      inChosenPlace(ctx, deps, request, { pools, places }, async (within, placed) => create(within, deps, placed)),
+  };
 }
 
 async function create(ctx: CallContext, deps: CloneDependencies, request: CreateRequest): Promise<Volume> {

@@ -6,6 +6,7 @@ import { attachedNodes } from '../attachment-record.js';
 import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
+import { chosenPlace } from './chosen-place.js';
 import { attachmentsIn } from './image-attachments.js';
 import type { ImagePools } from './image-pools.js';
 import { poolsInOrder } from './pools-in-order.js';
@@ -96,13 +97,13 @@ async function* walkPool(
 function volumeOf(summary: ImageSummary | undefined, place: Omit<RbdVolumeId, 'backend'>): FoundVolume | undefined {
   const text = summary?.metadata.get(recordKey);
   if (summary === undefined || text === undefined) return undefined;
-  const { parameters } = parseRecord(text, recordPlace(place.image));
+  const record = parseRecord(text, recordPlace(place.image));
   return {
     id: { backend: 'rbd', ...place },
     sizeBytes: summary.sizeBytes,
-    context: nodeContext(parameters),
+    context: nodeContext(record.parameters),
     nodes: attachedNodes(attachmentsIn(summary, place.image)),
-    dataPool: parameters.dataPool,
+    ...chosenPlace(record),
   };
 }
 

@@ -3,12 +3,14 @@ import type { CephPool, RbdSnapshot } from '../../ceph/client.js';
 import type { SnapshotId } from '../../domain/snapshot-id.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { lookUp } from './snapshot-registry.js';
+import { lookUp, type RegisteredImageSnapshot } from './snapshot-registry.js';
 
 /** A snapshot with the image that has it. */
 export interface LocatedSnapshot {
   readonly imageId: string;
   readonly snapshot: RbdSnapshot;
+  /** undefined for one that was made by hand. */
+  readonly entry: RegisteredImageSnapshot | undefined;
 }
 
 /**
@@ -25,5 +27,5 @@ export async function locateSnapshot(
   if (imageId === undefined || (entry !== undefined && entry.image !== id.source.image)) return undefined;
   const snapshots = (await ifPresent(pool.snapshots.list(ctx, imageId))) ?? [];
   const snapshot = snapshots.find(({ name }) => name === id.name);
-  return snapshot === undefined ? undefined : { imageId, snapshot };
+  return snapshot === undefined ? undefined : { imageId, snapshot, entry };
 }

@@ -3,6 +3,7 @@ import { isObjectName } from '../../domain/volume-id.js';
 import type { StringMap } from '../backend.js';
 import { defaultVolumeNamePrefix } from '../object-name.js';
 import { refuseUnknownParameters } from '../parameters.js';
+import { type ConstrainedPool, constrainedPoolsParameter, parseConstrainedPools } from './constrained-pools.js';
 import { defaultFeatures, parseFeatures } from './features.js';
 import { mounters } from './mapper.js';
 
@@ -10,6 +11,10 @@ import { mounters } from './mapper.js';
 export interface RbdParameters {
   readonly clusterId: string;
   readonly pool: string;
+  /** Counts where it is not empty: `pool` is then for requests that say nothing of topology, if it is written. */
+  readonly constrainedPools: readonly ConstrainedPool[];
+  /** `pool` as it is written beside them. */
+  readonly ownPool: string | undefined;
   readonly dataPool: string | undefined;
   readonly features: bigint;
   readonly order: number | undefined;
@@ -26,6 +31,7 @@ export const rbdParameterNames = [
   'clusterID',
   'pool',
   'dataPool',
+  constrainedPoolsParameter,
   'imageFeatures',
   'objectSize',
   'stripeUnit',
@@ -42,9 +48,19 @@ export function parseParameters(parameters: StringMap): RbdParameters {
   refuseUnknownParameters(parameters, rbdParameterNames);
   const layout = parseLayout(parameters);
   checkNodeParameters(parameters);
+  const constrainedPools = parseConstrainedPools(parameters[constrainedPoolsParameter]);
+  const isConstrained = constrainedPools.length > 0;
+  if (isConstrained && parameters.dataPool !== undefined && parameters.pool === undefined) {
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      `parameter dataPool belongs to parameter pool, which is missing: name the data pools in ${constrainedPoolsParameter}`,
+    );
+  }
   return {
     clusterId: parameters.clusterID ?? '',
     pool: objectName(parameters, 'pool') ?? defaultPool,
+    constrainedPools,
+    ownPool: isConstrained ? parameters.pool : undefined,
     dataPool: objectName(parameters, 'dataPool'),
     features: parseFeatures(parameters.imageFeatures ?? defaultFeatures),
     namePrefix: parsePrefix(parameters.volumeNamePrefix ?? defaultVolumeNamePrefix),

@@ -5,6 +5,7 @@ import { isMultiNode, isReaderOnly, type VolumeCapability } from '../../domain/c
 import { type CapacityRange, maxVolumeBytes, minVolumeBytes } from '../../domain/capacity.js';
 import { isDriverError } from '../../domain/errors.js';
 import type { VolumeTrouble } from '../../domain/health.js';
+import type { Segments } from '../../domain/topology.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { BackgroundCount, BackgroundKind } from '../../platform/background-count.js';
 import type { CallContext } from '../../platform/call-context.js';
@@ -27,6 +28,7 @@ import type {
 } from '../backend.js';
 import { BackgroundQueue } from '../background-queue.js';
 import { parseRecord } from '../volume-record.js';
+import { chosenPlace } from './chosen-place.js';
 import { availablePlaces } from './capacity.js';
 import { planVolume } from './create-volume.js';
 import { growImage } from './expand-volume.js';
@@ -50,6 +52,8 @@ export interface RbdControllerDependencies {
   readonly ceph: CephClient;
   readonly log: Logger;
   readonly count: (kind: BackgroundKind) => BackgroundCount;
+  /** Those that the driver's configuration names; none where topology doesn't matter. */
+  readonly topologyKeys: () => readonly string[];
 }
 
 /** RBD images behind the Controller service. */
@@ -60,6 +64,7 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   readonly #purger: BackgroundQueue<PoolPlace>;
   readonly #flattener: Flattener;
   readonly #log: Logger;
+  readonly #topologyKeys: () => readonly string[];
 
   constructor(deps: RbdControllerDependencies) {
     this.#pools = new ImagePools(deps.clusters, deps.ceph);
@@ -72,18 +77,20 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     });
     this.#flattener = new Flattener({ pools: this.#pools, log: deps.log, count: deps.count('flatten') });
     this.#log = deps.log;
+    this.#topologyKeys = deps.topologyKeys;
     this.snapshots = new RbdSnapshotBackend(this.#pools, (id, credentials) => {
       this.#purger.schedule(id, credentials);
     });
   }
 
   planVolume(input: CreateVolumeInput): VolumePlan {
-    const plan = planVolume({ pools: this.#pools, flattener: this.#flattener }, input);
+    const deps = { pools: this.#pools, flattener: this.#flattener, topologyKeys: this.#topologyKeys };
+    const plan = planVolume(deps, input);
     return {
-      id: plan.id,
+      ...plan,
       create: async (ctx) => {
         const volume = await this.#beside(async () => plan.create(ctx));
-        this.#meet(plan.id, input.credentials);
+        if (volume.id.backend === 'rbd') this.#meet(volume.id, input.credentials);
         return volume;
       },
     };
@@ -126,13 +133,13 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
       const { pool } = await this.#pools.open(ctx, id, credentials);
       const header = await pool.images.header(ctx, id.image, [recordKey, attachedKey]);
       const text = header.metadata.get(recordKey);
-      const parameters = text === undefined ? {} : parseRecord(text, recordPlace(id.image)).parameters;
+      const record = text === undefined ? undefined : parseRecord(text, recordPlace(id.image));
       return {
         id,
         sizeBytes: header.sizeBytes,
-        context: nodeContext(parameters),
+        context: nodeContext(record?.parameters ?? {}),
         nodes: attachedNodes(attachmentsIn(header, id.image)),
-        dataPool: parameters.dataPool,
+        ...chosenPlace(record),
       };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
@@ -181,8 +188,8 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
     return undefined;
   }
 
-  async capacity(ctx: CallContext, parameters: StringMap): Promise<Capacity> {
-    const places = await availablePlaces(ctx, this.#pools, parameters);
+  async capacity(ctx: CallContext, parameters: StringMap, from?: Segments): Promise<Capacity> {
+    const places = await availablePlaces(ctx, this.#pools, parameters, from, this.#topologyKeys());
     const availableBytes = places.reduce((most, bytes) => (bytes > most ? bytes : most), 0n);
     return { availableBytes, maximumVolumeBytes: maxVolumeBytes, minimumVolumeBytes: minVolumeBytes };
   }

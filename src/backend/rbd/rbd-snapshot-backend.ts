@@ -2,6 +2,7 @@ import { errno, ifPresent, isCephError } from '../../ceph/ceph-error.js';
 import type { CephPool } from '../../ceph/client.js';
 import { DriverError, isDriverError } from '../../domain/errors.js';
 import { formatSnapshotId, type SnapshotId } from '../../domain/snapshot-id.js';
+import type { Reach } from '../../domain/topology.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
@@ -9,8 +10,10 @@ import type { CreateSnapshotInput, Snapshot, SnapshotBackend, SnapshotPage } fro
 import { snapshotNameFor } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { isTaken } from '../registered-snapshot.js';
+import { parseRecord } from '../volume-record.js';
 import type { ImagePools } from './image-pools.js';
 import { locateSnapshot } from './locate-snapshot.js';
+import { recordKey, recordPlace } from './metadata-keys.js';
 import { poolsInOrder } from './pools-in-order.js';
 import { discardIfUnneeded } from './reserved-image.js';
 import {
@@ -38,9 +41,12 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
   async create(ctx: CallContext, input: CreateSnapshotInput<RbdVolumeId>): Promise<Snapshot> {
     const { source, name } = input;
     const { pool } = await this.#pools.open(ctx, source, input.credentials);
-    const imageId = await this.#imageIdOf(ctx, pool, source);
+    const { id: imageId, reach } = await sourceImage(ctx, pool, source);
     const snapshot = snapshotNameFor(name);
-    const own: RegisteredImageSnapshot = { version: 1, name, image: source.image, imageId };
+    const own: RegisteredImageSnapshot = {
+      ...{ version: 1, name, image: source.image, imageId },
+      ...(reach === undefined ? {} : { reach }),
+    };
     const entry = await register(ctx, pool, snapshot, own);
     if (entry.imageId !== imageId) {
       throw new DriverError(
@@ -89,8 +95,10 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
   ): Promise<Snapshot | undefined> {
     try {
       const { pool } = await this.#pools.open(ctx, id.source, credentials);
-      const found = (await locateSnapshot(ctx, pool, id))?.snapshot;
-      return found === undefined ? undefined : { id, sizeBytes: found.sizeBytes, createdMs: found.createdMs };
+      const found = await locateSnapshot(ctx, pool, id);
+      if (found === undefined) return undefined;
+      const { sizeBytes, createdMs } = found.snapshot;
+      return { id, sizeBytes, createdMs, reach: found.entry?.reach };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -133,15 +141,24 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
     }
     return { snapshots, next: undefined };
   }
+}
 
-  async #imageIdOf(ctx: CallContext, pool: CephPool, source: RbdVolumeId): Promise<string> {
-    const imageId = await ifPresent(pool.images.id(ctx, source.image));
-    if (imageId !== undefined) return imageId;
+/** With its place, where that was chosen: whoever lists snapshots later may find no image of that name any more. */
+async function sourceImage(
+  ctx: CallContext,
+  pool: CephPool,
+  source: RbdVolumeId,
+): Promise<{ readonly id: string; readonly reach: Reach | undefined }> {
+  const header = await ifPresent(pool.images.header(ctx, source.image, [recordKey]));
+  if (header === undefined) {
     throw new DriverError(
       'NOT_FOUND',
       `volume ${formatVolumeId(source)} does not exist: there is no image "${source.image}" to take a snapshot of`,
     );
   }
+  const text = header.metadata.get(recordKey);
+  const reach = text === undefined ? undefined : parseRecord(text, recordPlace(source.image)).place?.reach;
+  return { id: header.id, reach };
 }
 
 /** A snapshot of that name is the one that an earlier, cut-off request has taken. */
@@ -154,5 +171,5 @@ async function takeOnce(ctx: CallContext, pool: CephPool, imageId: string, snaps
 }
 
 function snapshotOf(id: SnapshotId<RbdVolumeId>, entry: TakenSnapshot): Snapshot {
-  return { id, sizeBytes: BigInt(entry.sizeBytes), createdMs: entry.createdMs };
+  return { id, sizeBytes: BigInt(entry.sizeBytes), createdMs: entry.createdMs, reach: entry.reach };
 }

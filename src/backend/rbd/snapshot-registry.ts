@@ -1,5 +1,6 @@
 import type { CephPool } from '../../ceph/client.js';
 import type { CallContext } from '../../platform/call-context.js';
+import type { Reach } from '../../domain/topology.js';
 import { beingDeleted, isTaken, parseEntry, type RegisteredSnapshot, type Taken } from '../registered-snapshot.js';
 
 /** One object per pool and namespace; a key per snapshot of ours: which image a snapshot's name stands for is one read. */
@@ -12,6 +13,8 @@ export interface RegisteredImageSnapshot extends RegisteredSnapshot {
   readonly imageId: string;
   /** RBD's number of it, decimal, once it is taken. */
   readonly snapshotId?: string;
+  /** From where it can be reached, when its volume's place was chosen for that. */
+  readonly reach?: Reach;
 }
 
 export type TakenSnapshot = Taken<RegisteredImageSnapshot>;

@@ -14,6 +14,7 @@ import { readCapabilities } from './capabilities.js';
 import { readCredentials } from './credentials.js';
 import { readPage, readSource } from './snapshots.js';
 import { invalid, readInt64, readMap, requireId, requireName } from './fields.js';
+import { readRequirement, readSegments } from './topology.js';
 
 export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVolumeInput {
   const name = requireName(request.name);
@@ -25,6 +26,7 @@ export function readCreateVolume(request: csi.v1.CreateVolumeRequest): CreateVol
     mutableParameters: readMap('mutable_parameters', request.mutable_parameters),
     credentials: readCredentials(request.secrets),
     source: readSource(request.volume_content_source),
+    requirement: readRequirement(request.accessibility_requirements),
   };
 }
 
@@ -61,10 +63,11 @@ export function readValidate(request: csi.v1.ValidateVolumeCapabilitiesRequest):
 }
 
 export function readGetCapacity(request: csi.v1.GetCapacityRequest): GetCapacityInput {
-  const capabilities = request.volume_capabilities;
+  const { volume_capabilities: capabilities, accessible_topology: from } = request;
   return {
     parameters: readMap('parameters', request.parameters),
     capabilities: capabilities.length === 0 ? [] : readCapabilities('volume_capabilities', capabilities),
+    from: from === undefined ? undefined : readSegments('accessible_topology', from),
   };
 }
 

@@ -8,6 +8,7 @@ import { parseVolumeId } from '../../domain/volume-id.js';
 import type { csi } from '../gen/csi.js';
 import { readCredentials } from './credentials.js';
 import { invalid, requireName } from './fields.js';
+import { readRequirement } from './topology.js';
 
 export function readCreateSnapshot(request: csi.v1.CreateSnapshotRequest): CreateSnapshotInput {
   const name = requireName(request.name);
@@ -21,7 +22,12 @@ export function readCreateSnapshot(request: csi.v1.CreateSnapshotRequest): Creat
   }
   const source = parseVolumeId(request.source_volume_id);
   if (source === undefined) throw new DriverError('NOT_FOUND', `volume "${request.source_volume_id}" does not exist`);
-  return { name, source, credentials: readCredentials(request.secrets) };
+  return {
+    name,
+    source,
+    credentials: readCredentials(request.secrets),
+    requirement: readRequirement(request.accessibility_requirements),
+  };
 }
 
 export function readSnapshot(request: csi.v1.DeleteSnapshotRequest | csi.v1.GetSnapshotRequest): SnapshotInput {

@@ -36,6 +36,7 @@ t.test('CreateVolume is read whole, sizes beyond 2^53 exactly', (t) => {
     parameters: { pool: 'ssd' },
     mutableParameters: { qosIopsLimit: '10' },
     source: undefined,
+    requirement: undefined,
   });
   t.equal(credentials?.user, 'kube');
   t.end();
@@ -97,7 +98,11 @@ t.test('ValidateVolumeCapabilities needs an id and capabilities', (t) => {
 });
 
 t.test('GetCapacity may name nothing at all, and refuses a capability that is none', (t) => {
-  t.strictSame(readGetCapacity(new csi.v1.GetCapacityRequest()), { parameters: {}, capabilities: [] });
+  t.strictSame(readGetCapacity(new csi.v1.GetCapacityRequest()), {
+    parameters: {},
+    capabilities: [],
+    from: undefined,
+  });
   const bad = new csi.v1.GetCapacityRequest({ volume_capabilities: [new csi.v1.VolumeCapability()] });
   t.throws(() => readGetCapacity(bad), refused(/^volume_capabilities\[0\]/));
   t.end();
