@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { type FileHandle, readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { DriverError } from '../domain/errors.js';
@@ -10,8 +10,8 @@ export interface DaemonStart {
   readonly program: string;
   /** It must put itself into the background when it is ready (e.g. --daemonize): its parent's exit means "serving". */
   readonly args: readonly string[];
-  /** Readable by the program as /dev/fd/3: a file in memory that never has a name, so a crash leaves nothing. */
-  readonly secret?: Secret;
+  /** Readable by the program as /dev/fd/3, /dev/fd/4, ...: files in memory that never have a name, so a crash leaves nothing. */
+  readonly secrets?: readonly Secret[];
   readonly timeoutMs: number;
 }
 
@@ -32,13 +32,14 @@ const stderrTail = 600;
 /** Daemons as detached processes beside this one, in its namespaces. */
 export const localDaemons: DaemonHost = {
   async start(daemon) {
-    const secret = daemon.secret === undefined ? undefined : await namelessFile(daemon.secret.reveal());
+    const secrets: FileHandle[] = [];
     try {
+      for (const secret of daemon.secrets ?? []) secrets.push(await namelessFile(secret.reveal()));
       const child = await execa(daemon.program, daemon.args, {
         reject: false,
         timeout: daemon.timeoutMs,
         env: { LC_ALL: 'C' },
-        stdio: ['ignore', 'ignore', 'pipe', ...(secret === undefined ? [] : [asStdio(secret)])],
+        stdio: ['ignore', 'ignore', 'pipe', ...secrets.map(asStdio)],
       });
       if (child.exitCode === 0) return;
       if (child.code === 'ENOENT') {
@@ -47,7 +48,7 @@ export const localDaemons: DaemonHost = {
       const why = child.timedOut ? `it was not ready within ${daemon.timeoutMs} ms` : tail(child.stderr);
       throw new DriverError('INTERNAL', `${daemon.program} could not be started: ${why}`);
     } finally {
-      await secret?.close();
+      for (const secret of secrets) await secret.close();
     }
   },
 

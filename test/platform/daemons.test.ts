@@ -68,19 +68,21 @@ t.test('stopping what is gone already is fine', async (t) => {
   await t.resolves(localDaemons.stop(2 ** 22 + 1, 100));
 });
 
-t.test('a secret is readable on descriptor 3 and seen neither in argv nor in the environment', async (t) => {
+t.test('secrets are readable on descriptors 3 and up and seen neither in argv nor in the environment', async (t) => {
   const directory = t.testdir();
   const marker = `marker-${unique(5)}`;
+  const second = `second-${unique(7)}`;
   const seconds = unique(6);
-  const script = `cat /dev/fd/3 > "$0/got"; stat -L -c '%h %a' /dev/fd/3 > "$0/links"; tr '\\0' '\\n' < /proc/$$/environ > "$0/environ"; tr '\\0' ' ' < /proc/$$/cmdline > "$0/cmdline"; ${background(seconds)}`;
+  const script = `cat /dev/fd/3 > "$0/got"; cat /dev/fd/4 > "$0/got4"; stat -L -c '%h %a' /dev/fd/3 > "$0/links"; tr '\\0' '\\n' < /proc/$$/environ > "$0/environ"; tr '\\0' ' ' < /proc/$$/cmdline > "$0/cmdline"; ${background(seconds)}`;
   await localDaemons.start({
     program: 'sh',
     args: ['-c', script, directory],
-    secret: new Secret(marker),
+    secrets: [new Secret(marker), new Secret(second)],
     timeoutMs: 5_000,
   });
   const read = async (name: string) => readFile(join(directory, name), 'utf8');
   t.equal(await read('got'), marker);
+  t.equal(await read('got4'), second);
   t.match(await read('links'), /^0 /, 'the file has no name that a crash could leave behind');
   const [pid = 0] = await findSoon('sleep', seconds);
   for (const [where, text] of [
@@ -90,7 +92,7 @@ t.test('a secret is readable on descriptor 3 and seen neither in argv nor in the
     ["the daemon's environment", await readFile(`/proc/${pid}/environ`, 'utf8')],
   ] as const) {
     t.ok(text.length > 0, `${where} was read`);
-    t.notOk(text.includes(marker), where);
+    for (const secret of [marker, second]) t.notOk(text.includes(secret), where);
   }
   await localDaemons.stop(pid, 5_000);
 });

@@ -69,7 +69,7 @@ export class FuseMounter implements CephfsMounter {
       await this.#deps.daemons.start({
         program,
         args: fuseArguments(request, version ?? 0, socket),
-        ...(request.key === undefined ? {} : { secret: request.key }),
+        ...(request.key === undefined ? {} : { secrets: [request.key] }),
         timeoutMs: startTimeoutMs,
       });
       if (await this.#isMounted(request)) return;
