@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
+import { Luks, Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
 import { CephfsController, type CephfsControllerDependencies } from './backend/cephfs/cephfs-controller.js';
 import { CephfsNode } from './backend/cephfs/cephfs-node.js';
 import { FuseMounter } from './backend/cephfs/fuse-mounter.js';
 import { KernelMounter } from './backend/cephfs/kernel-mounter.js';
+import { DmCryptMapper } from './backend/rbd/dm-crypt-mapper.js';
 import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
 import { NbdMapper } from './backend/rbd/nbd-mapper.js';
 import { RbdController, type RbdControllerDependencies } from './backend/rbd/rbd-controller.js';
@@ -185,16 +186,18 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   const exec = runProgram;
   const mounter = new Mounter({ exec });
   const daemons = options.holder === undefined ? localDaemons : heldDaemons(socketPathOf(options.holder));
+  const formatter = new SafeFormatAndMount({ mounter, exec });
+  const luks = new Luks({ exec });
+  const encrypting = { luks, formatOf: async (device: string) => formatter.getDiskFormat(device) };
   const mappers = [
-    new KrbdMapper({ exec }),
-    new NbdMapper({ exec }),
-    new UserspaceMapper({ exec, mounter, daemons, runDir: options.runDir }),
+    new DmCryptMapper(new KrbdMapper({ exec }), encrypting),
+    new DmCryptMapper(new NbdMapper({ exec, daemons }), encrypting),
+    new UserspaceMapper({ exec, mounter, daemons, runDir: options.runDir, ...encrypting }),
   ];
   const cephfsMounters = [
     new KernelMounter({ exec, mounter }),
     new FuseMounter({ exec, mounter, daemons, socketDir: join(options.runDir, 'cephfs') }),
   ];
-  const formatter = new SafeFormatAndMount({ mounter, exec });
   const make = {
     rbd: () =>
       new RbdNode({
@@ -205,6 +208,7 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
         mounter,
         formatter,
         resizeFs: new ResizeFs({ exec }),
+        luks,
       }),
     cephfs: () =>
       new CephfsNode({

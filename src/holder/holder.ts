@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { DriverError, isDriverError } from '../domain/errors.js';
 import type { DaemonHost } from '../platform/daemons.js';
-import { formatRefusal, parseStart, startPath } from '../platform/holder-protocol.js';
+import { parseStart, startPath } from '../platform/holder-protocol.js';
 import type { Logger } from '../platform/logger.js';
 import { claimSocket, removeSocket } from '../platform/socket.js';
 import { watchDaemons } from './watch-daemons.js';
@@ -61,13 +61,17 @@ export class Holder {
       if (request.method !== 'POST' || request.url !== startPath)
         throw new DriverError('UNIMPLEMENTED', `this holder knows POST ${startPath} and nothing else`);
       const daemon = parseStart(await bodyOf(request));
-      await this.#options.daemons.start(daemon);
-      this.#options.log.info({ program: daemon.program }, 'started');
-      response.writeHead(200).end();
+      const result = await this.#options.daemons.run(daemon);
+      const { exitCode, failure } = result;
+      this.#options.log.info(
+        { program: daemon.program, exitCode, failure },
+        exitCode === 0 ? 'started' : 'not started',
+      );
+      response.writeHead(200).end(JSON.stringify(result));
     } catch (error) {
-      this.#options.log.warn({ err: error }, 'not started');
-      const refusal = isDriverError(error) ? error : new DriverError('INTERNAL', 'the holder failed: see its log');
-      response.writeHead(refusal.code === 'INVALID_ARGUMENT' ? 400 : 500).end(formatRefusal(refusal));
+      this.#options.log.warn({ err: error }, 'refused');
+      const message = isDriverError(error) ? error.message : 'the holder failed: see its log';
+      response.writeHead(isDriverError(error) ? 400 : 500).end(JSON.stringify({ message }));
     }
   }
 }

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { DriverError } from '../domain/errors.js';
 import { type DaemonHost, type DaemonStart, localDaemons } from './daemons.js';
-import { formatStart, parseRefusal, startPath } from './holder-protocol.js';
+import { formatStart, parseResult, startPath } from './holder-protocol.js';
 
 /** What the holder needs beside the daemon itself. */
 const answerGraceMs = 5_000;
@@ -13,18 +13,11 @@ const answerGraceMs = 5_000;
 export function heldDaemons(socketPath: string): DaemonHost {
   return {
     ...localDaemons,
-    start: async (daemon) => {
-      const { status, body } = await post(socketPath, formatStart(daemon), daemon);
-      if (status !== 200) throw parseRefusal(body);
-    },
+    run: async (daemon) => parseResult(await post(socketPath, formatStart(daemon), daemon)),
   };
 }
 
-async function post(
-  socketPath: string,
-  body: string,
-  { program, timeoutMs }: DaemonStart,
-): Promise<{ status: number; body: string }> {
+async function post(socketPath: string, body: string, { program, timeoutMs }: DaemonStart): Promise<string> {
   const signal = AbortSignal.timeout(timeoutMs + answerGraceMs);
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) => {
@@ -42,7 +35,7 @@ async function post(
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('error', fail);
       answer.on('end', () => {
-        resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString() });
+        resolve(Buffer.concat(chunks).toString());
       });
     });
     sent.on('error', fail);

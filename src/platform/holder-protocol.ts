@@ -1,4 +1,5 @@
-import { DriverError, type ErrorCode, errorCodes } from '../domain/errors.js';
+import type { ExecResult } from 'mount-utils-ts';
+import { DriverError } from '../domain/errors.js';
 import type { DaemonStart } from './daemons.js';
 import { Secret } from './secret.js';
 
@@ -12,32 +13,34 @@ export const startPath = '/v1/start';
 /** What a holder starts, and nothing else. */
 export const heldPrograms = ['ceph-fuse', 'qemu-storage-daemon', 'rbd-nbd'] as const;
 const maxTimeoutMs = 300_000;
+const failures = ['not-found', 'timed-out', 'aborted', 'killed'] as const;
 
-export function formatStart({ program, args, secret, timeoutMs }: DaemonStart): string {
-  return JSON.stringify({ program, args, secret: secret?.reveal(), timeoutMs });
+export function formatStart({ program, args, secrets, timeoutMs }: DaemonStart): string {
+  return JSON.stringify({ program, args, secrets: (secrets ?? []).map((one) => one.reveal()), timeoutMs });
 }
 
 /** @throws DriverError INVALID_ARGUMENT; it repeats nothing of what was sent, which may hold a key. */
 export function parseStart(body: string): DaemonStart {
-  const { program, args, secret, timeoutMs } = fieldsOf<keyof DaemonStart>(body);
+  const { program, args, secrets, timeoutMs } = fieldsOf<keyof DaemonStart>(body);
   if (typeof program !== 'string' || !heldPrograms.some((one) => one === program))
     throw invalid(`program must be one of ${heldPrograms.join(', ')}`);
-  if (!Array.isArray(args) || !args.every((arg): arg is string => typeof arg === 'string'))
-    throw invalid('args must be a list of texts');
-  if (secret !== undefined && typeof secret !== 'string') throw invalid('secret must be a text');
+  if (!isTexts(args)) throw invalid('args must be a list of texts');
+  if (!isTexts(secrets)) throw invalid('secrets must be a list of texts');
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs))
     throw invalid(`timeoutMs must be a number above 0, ${maxTimeoutMs} at most`);
-  return { program, args, timeoutMs, ...(secret === undefined ? {} : { secret: new Secret(secret) }) };
+  return { program, args, timeoutMs, secrets: secrets.map((one) => new Secret(one)) };
 }
 
-export function formatRefusal({ code, message }: DriverError): string {
-  return JSON.stringify({ code, message });
-}
-
-export function parseRefusal(body: string): DriverError {
-  const { code, message } = fieldsOf<'code' | 'message'>(body);
-  const known: ErrorCode = errorCodes.find((one) => one === code) ?? 'INTERNAL';
-  return new DriverError(known, typeof message === 'string' ? message : 'the holder gave no reason');
+/** @throws DriverError INTERNAL when the holder has answered something else. */
+export function parseResult(body: string): ExecResult {
+  const { exitCode, stdout, stderr, failure, message } = fieldsOf<keyof ExecResult | 'message'>(body);
+  if ((typeof exitCode !== 'number' && exitCode !== null) || typeof stdout !== 'string' || typeof stderr !== 'string')
+    throw new DriverError(
+      'INTERNAL',
+      typeof message === 'string' ? message : 'the holder has answered what is no result',
+    );
+  const known = failures.find((one) => one === failure);
+  return { exitCode, stdout, stderr, ...(known === undefined ? {} : { failure: known }) };
 }
 
 function fieldsOf<Name extends string>(body: string): Partial<Record<Name, unknown>> {
@@ -48,6 +51,10 @@ function fieldsOf<Name extends string>(body: string): Partial<Record<Name, unkno
     // falls through to the one answer
   }
   throw invalid('the body must be a JSON object');
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 function invalid(what: string): DriverError {

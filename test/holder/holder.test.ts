@@ -2,9 +2,9 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ExecResult } from 'mount-utils-ts';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { DriverError } from '../../src/domain/errors.js';
 import { Holder } from '../../src/holder/holder.js';
 import type { DaemonHost, DaemonStart } from '../../src/platform/daemons.js';
 import { heldDaemons } from '../../src/platform/held-daemons.js';
@@ -19,15 +19,17 @@ interface Ground {
   readonly holder: Holder;
 }
 
-async function listen(t: Test, start: DaemonHost['start'] = async () => Promise.resolve()): Promise<Ground> {
+const fine: ExecResult = { exitCode: 0, stdout: '/dev/nbd0\n', stderr: '' };
+
+async function listen(t: Test, run: DaemonHost['run'] = async () => Promise.resolve(fine)): Promise<Ground> {
   const directory = await mkdtemp(join(tmpdir(), 'holder-'));
   const socketPath = join(directory, 'holder.sock');
   const started: DaemonStart[] = [];
   const log: string[] = [];
   const daemons: DaemonHost = {
-    start: async (daemon) => {
+    run: async (daemon) => {
       started.push(daemon);
-      await start(daemon);
+      return run(daemon);
     },
     find: async () => Promise.resolve([]),
     hasOpen: async () => Promise.resolve(false),
@@ -63,29 +65,30 @@ async function post(socketPath: string, path: string, body: string): Promise<{ s
 t.test('a daemon is started by the holder as it would be here', async (t) => {
   const { socketPath, started, log } = await listen(t);
   t.equal((await stat(socketPath)).mode & 0o777, 0o600);
-  const daemon = { program: 'ceph-fuse', args: ['--id', 'a "b"\n'], secret: new Secret(key), timeoutMs: 5_000 };
-  await heldDaemons(socketPath).start(daemon);
+  const daemon = { program: 'ceph-fuse', args: ['--id', 'a "b"\n'], secrets: [new Secret(key)], timeoutMs: 5_000 };
+  t.same(await heldDaemons(socketPath).run(daemon), fine);
   t.match(started, [{ program: 'ceph-fuse', args: daemon.args, timeoutMs: 5_000 }]);
-  t.equal(started[0]?.secret?.reveal(), key);
-  await heldDaemons(socketPath).start({ program: 'rbd-nbd', args: [], timeoutMs: 5_000 });
-  t.equal(started[1]?.secret, undefined);
+  t.equal(started[0]?.secrets?.[0]?.reveal(), key);
+  await heldDaemons(socketPath).run({ program: 'rbd-nbd', args: [], timeoutMs: 5_000 });
+  t.same(started[1]?.secrets, []);
   t.notMatch(log.join(''), key);
 });
 
-t.test('what a start fails with is what the node plugin sees', async (t) => {
-  const { socketPath, log } = await listen(t, async () =>
-    Promise.reject(new DriverError('FAILED_PRECONDITION', 'ceph-fuse is not installed on this node')),
-  );
-  await t.rejects(heldDaemons(socketPath).start({ program: 'ceph-fuse', args: [key], timeoutMs: 5_000 }), {
-    code: 'FAILED_PRECONDITION',
-    message: 'ceph-fuse is not installed on this node',
-  });
-  t.notMatch(log.join(''), key);
+t.test('how a program has failed is what the node plugin sees', async (t) => {
+  for (const failed of [
+    { exitCode: 2, stdout: '', stderr: 'no such image' },
+    { exitCode: null, stdout: '', stderr: '', failure: 'not-found' },
+    { exitCode: null, stdout: '', stderr: 'half', failure: 'timed-out' },
+  ] as const) {
+    const { socketPath, log } = await listen(t, async () => Promise.resolve(failed));
+    t.same(await heldDaemons(socketPath).run({ program: 'ceph-fuse', args: [key], timeoutMs: 5_000 }), failed);
+    t.notMatch(log.join(''), key);
+  }
 });
 
 t.test('an error that is not meant for others keeps its inside', async (t) => {
   const { socketPath } = await listen(t, async () => Promise.reject(new Error(`inside ${key}`)));
-  await t.rejects(heldDaemons(socketPath).start({ program: 'ceph-fuse', args: [], timeoutMs: 5_000 }), {
+  await t.rejects(heldDaemons(socketPath).run({ program: 'ceph-fuse', args: [], timeoutMs: 5_000 }), {
     code: 'INTERNAL',
     message: 'the holder failed: see its log',
   });
@@ -96,8 +99,8 @@ const refused: readonly [string, string, RegExp][] = [
   ['/v1/start', '"text"', /must be a JSON object/],
   ['/v1/start', JSON.stringify({ program: '/bin/sh', args: [], timeoutMs: 1 }), /program must be one of ceph-fuse, /],
   ['/v1/start', JSON.stringify({ program: 'ceph-fuse', args: [1], timeoutMs: 1 }), /args must be/],
-  ['/v1/start', JSON.stringify({ program: 'ceph-fuse', args: [], timeoutMs: 0 }), /timeoutMs must be/],
-  ['/v1/start', JSON.stringify({ program: 'ceph-fuse', args: [], timeoutMs: 1, secret: 5 }), /secret must be/],
+  ['/v1/start', JSON.stringify({ program: 'ceph-fuse', args: [], secrets: [], timeoutMs: 0 }), /timeoutMs must be/],
+  ['/v1/start', JSON.stringify({ program: 'ceph-fuse', args: [], timeoutMs: 1, secrets: [5] }), /secrets must be/],
   ['/v1/start', ' '.repeat((1 << 20) + 1), /more than 1048576 bytes/],
   ['/v1/stop', '{}', /knows POST \/v1\/start and nothing else/],
 ];
@@ -119,7 +122,7 @@ t.test('a holder that is not there, or says nothing, is an error that names it',
     code: 'UNAVAILABLE',
     message: /the holder at \/nowhere\.sock does not answer: see that its pod runs/,
   };
-  await t.rejects(heldDaemons('/nowhere.sock').start(daemon), missing);
+  await t.rejects(heldDaemons('/nowhere.sock').run(daemon), missing);
   await t.rejects(holder.listen(), { code: 'FAILED_PRECONDITION', message: /served by another process/ });
-  await t.rejects(heldDaemons(socketPath).start(daemon), { code: 'UNAVAILABLE', message: /no answer within 5010 ms/ });
+  await t.rejects(heldDaemons(socketPath).run(daemon), { code: 'UNAVAILABLE', message: /no answer within 5010 ms/ });
 });

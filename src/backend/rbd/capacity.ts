@@ -13,7 +13,7 @@ export async function availablePlaces(ctx: CallContext, pools: ImagePools, param
     const all = await Promise.all(pools.clusters.all().map(async ({ id }) => readPools(ctx, pools, id)));
     return all.flatMap(({ tagged, free }) => tagged.flatMap((name) => free.get(name) ?? []));
   }
-  const { clusterId, pool, dataPool = pool } = parseParameters(parameters);
+  const { clusterId, pool, dataPool = pool, headerBytes } = parseParameters(parameters);
   const { id } = pools.clusters.require(clusterId);
   const { tagged, free } = await readPools(ctx, pools, id);
   if (!tagged.includes(dataPool)) {
@@ -23,7 +23,7 @@ export async function availablePlaces(ctx: CallContext, pools: ImagePools, param
     );
   }
   const availableBytes = free.get(dataPool);
-  if (availableBytes !== undefined) return [availableBytes];
+  if (availableBytes !== undefined) return [availableBytes > headerBytes ? availableBytes - headerBytes : 0n];
   throw new DriverError(
     'UNAVAILABLE',
     `the manager of cluster "${id}" has no figures of pool "${dataPool}" yet, which it counts every few seconds: see ceph df, and repeat the request`,

@@ -58,8 +58,15 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
         `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
       );
     }
-    const { id: snapshotId, sizeBytes, createdMs } = located.snapshot;
-    const taken = { ...entry, sizeBytes: sizeBytes.toString(), createdMs, snapshotId: snapshotId.toString() };
+    const { headerBytes, snapshot: found } = located;
+    const { id: snapshotId, sizeBytes, createdMs } = found;
+    const taken = {
+      ...entry,
+      sizeBytes: sizeBytes.toString(),
+      createdMs,
+      snapshotId: snapshotId.toString(),
+      ...(headerBytes === 0n ? {} : { headerBytes: headerBytes.toString() }),
+    };
     await complete(ctx, pool, snapshot, taken);
     return snapshotOf(id, taken);
   }
@@ -89,8 +96,10 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
   ): Promise<Snapshot | undefined> {
     try {
       const { pool } = await this.#pools.open(ctx, id.source, credentials);
-      const found = (await locateSnapshot(ctx, pool, id))?.snapshot;
-      return found === undefined ? undefined : { id, sizeBytes: found.sizeBytes, createdMs: found.createdMs };
+      const found = await locateSnapshot(ctx, pool, id);
+      if (found === undefined) return undefined;
+      const { sizeBytes, createdMs } = found.snapshot;
+      return { id, sizeBytes: sizeBytes - found.headerBytes, createdMs };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -154,5 +163,6 @@ async function takeOnce(ctx: CallContext, pool: CephPool, imageId: string, snaps
 }
 
 function snapshotOf(id: SnapshotId<RbdVolumeId>, entry: TakenSnapshot): Snapshot {
-  return { id, sizeBytes: BigInt(entry.sizeBytes), createdMs: entry.createdMs };
+  const { sizeBytes, headerBytes = '0', createdMs } = entry;
+  return { id, sizeBytes: BigInt(sizeBytes) - BigInt(headerBytes), createdMs };
 }

@@ -12,6 +12,8 @@ export interface RegisteredImageSnapshot extends RegisteredSnapshot {
   readonly imageId: string;
   /** RBD's number of it, decimal, once it is taken. */
   readonly snapshotId?: string;
+  /** What the LUKS header takes of sizeBytes, decimal; absent for an image that isn't encrypted. */
+  readonly headerBytes?: string;
 }
 
 export type TakenSnapshot = Taken<RegisteredImageSnapshot>;
