@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
+import { Luks, Mounter, ResizeFs, SafeFormatAndMount } from 'mount-utils-ts';
 import type { ControllerBackend, NodeBackend } from './backend/backend.js';
 import { CephfsController, type CephfsControllerDependencies } from './backend/cephfs/cephfs-controller.js';
 import { CephfsNode } from './backend/cephfs/cephfs-node.js';
 import { FuseMounter } from './backend/cephfs/fuse-mounter.js';
 import { KernelMounter } from './backend/cephfs/kernel-mounter.js';
+import { DmCryptMapper } from './backend/rbd/dm-crypt-mapper.js';
 import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
 import { NbdMapper } from './backend/rbd/nbd-mapper.js';
 import { RbdController, type RbdControllerDependencies } from './backend/rbd/rbd-controller.js';
@@ -18,7 +19,7 @@ import { ConnectionPool } from './ceph/connection-pool.js';
 import { leaveProcess } from './ceph/native/leave-process.js';
 import { pathAttributes } from './ceph/native/path-attribute.js';
 import { hostCluster, readClusterFile } from './config/cluster-file.js';
-import { helpText, parseCommand, type ServeOptions } from './config/options.js';
+import { type HoldOptions, helpText, parseCommand, type ServeOptions } from './config/options.js';
 import { watchClusters } from './config/watch-clusters.js';
 import { controllerService } from './controller/controller-service.js';
 import { csiNodes } from './controller/csi-nodes.js';
@@ -27,14 +28,16 @@ import { controllerHandlers } from './csi/controller-handlers.js';
 import { identityHandlers } from './csi/identity.js';
 import { nodeHandlers } from './csi/node-handlers.js';
 import { CsiServer } from './csi/server.js';
-import { socketPathOf } from './csi/socket.js';
+import { socketPathOf } from './platform/socket.js';
 import type { BackendKind } from './domain/backend-kind.js';
 import { isDriverError } from './domain/errors.js';
 import { keysOf } from './domain/topology.js';
+import { Holder } from './holder/holder.js';
 import { nodeService } from './node/node-service.js';
 import { nodeTopology } from './node/node-topology.js';
 import { withDeadline } from './platform/deadline.js';
 import { localDaemons } from './platform/daemons.js';
+import { heldDaemons } from './platform/held-daemons.js';
 import { runProgram } from './platform/exec.js';
 import { KeyedLock } from './platform/keyed-lock.js';
 import { kubernetesApiOf } from './platform/kubernetes-api.js';
@@ -57,6 +60,9 @@ export async function main(args: readonly string[], environment: NodeJS.ProcessE
         return 0;
       case 'serve':
         await serve(command.options, environment);
+        return 0;
+      case 'hold':
+        await hold(command.options);
         return 0;
     }
   } catch (error) {
@@ -161,6 +167,17 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   log.info('stopped');
 }
 
+async function hold({ endpoint, logLevel }: HoldOptions): Promise<void> {
+  const log = createLogger(logLevel);
+  const holder = new Holder({ socketPath: socketPathOf(endpoint), daemons: localDaemons, log });
+  const signalled = untilSignal(() => undefined);
+  await holder.listen();
+  log.info({ version, endpoint }, 'holding');
+  const signal = await signalled;
+  log.info({ signal }, 'shutting down');
+  await holder.close();
+}
+
 /** A cluster that does not answer holds nobody up: what hangs in it has been answered or given up by now. */
 async function closeConnections(ceph: CephClient, log: Logger): Promise<void> {
   try {
@@ -186,16 +203,19 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   await mkdir(options.runDir, { recursive: true, mode: 0o700 });
   const exec = runProgram;
   const mounter = new Mounter({ exec });
+  const daemons = options.holder === undefined ? localDaemons : heldDaemons(socketPathOf(options.holder));
+  const formatter = new SafeFormatAndMount({ mounter, exec });
+  const luks = new Luks({ exec });
+  const encrypting = { luks, formatOf: async (device: string) => formatter.getDiskFormat(device) };
   const mappers = [
-    new KrbdMapper({ exec }),
-    new NbdMapper({ exec }),
-    new UserspaceMapper({ exec, mounter, daemons: localDaemons, runDir: options.runDir }),
+    new DmCryptMapper(new KrbdMapper({ exec }), encrypting),
+    new DmCryptMapper(new NbdMapper({ exec, daemons }), encrypting),
+    new UserspaceMapper({ exec, mounter, daemons, runDir: options.runDir, ...encrypting }),
   ];
   const cephfsMounters = [
     new KernelMounter({ exec, mounter }),
-    new FuseMounter({ exec, mounter, daemons: localDaemons, socketDir: join(options.runDir, 'cephfs') }),
+    new FuseMounter({ exec, mounter, daemons, socketDir: join(options.runDir, 'cephfs') }),
   ];
-  const formatter = new SafeFormatAndMount({ mounter, exec });
   const make = {
     rbd: () =>
       new RbdNode({
@@ -206,6 +226,7 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
         mounter,
         formatter,
         resizeFs: new ResizeFs({ exec }),
+        luks,
       }),
     cephfs: () =>
       new CephfsNode({

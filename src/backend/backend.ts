@@ -7,6 +7,7 @@ import type { Reach, Segments, TopologyRequirement } from '../domain/topology.js
 import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
+import type { Secret } from '../platform/secret.js';
 
 /** StorageClass parameters or a volume context. */
 export type StringMap = Readonly<Record<string, string>>;
@@ -205,6 +206,8 @@ export interface StageInput<Id extends VolumeId = VolumeId> {
   readonly context: StringMap;
   readonly attached: NodeAttachment;
   readonly credentials: Credentials | undefined;
+  /** Opens an encrypted volume; undefined when the request has none. */
+  readonly passphrase?: Secret | undefined;
 }
 
 /** What ControllerPublishVolume has said about the volume on this node (CSI's publish_context); nothing for a CO that doesn't attach. */

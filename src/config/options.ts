@@ -18,12 +18,23 @@ export interface ServeOptions extends TopologyOptions {
   readonly backends: readonly BackendKind[];
   readonly metricsAddress: string | undefined;
   readonly runDir: string;
+  /** The socket of what starts the daemons that carry data; undefined = this process. */
+  readonly holder: string | undefined;
   readonly logLevel: LogLevel;
   readonly shutdownGraceMs: number;
 }
 
+/** The command line of `cuttle hold`, checked. */
+export interface HoldOptions {
+  readonly endpoint: string;
+  readonly logLevel: LogLevel;
+}
+
 export type Command =
-  { readonly name: 'serve'; readonly options: ServeOptions } | { readonly name: 'help' } | { readonly name: 'version' };
+  | { readonly name: 'serve'; readonly options: ServeOptions }
+  | { readonly name: 'hold'; readonly options: HoldOptions }
+  | { readonly name: 'help' }
+  | { readonly name: 'version' };
 
 interface OptionHelp {
   readonly value: string;
@@ -60,12 +71,18 @@ const optionHelp = {
     value: 'DIR',
     text: 'directory on tmpfs for mapped images; must stay the same over restarts (default: /run/cuttle)',
   },
+  holder: {
+    value: 'unix:///PATH',
+    text: 'socket of "cuttle hold", which starts ceph-fuse, rbd-nbd and qemu-storage-daemon where they outlive this process\'s container (default: this process starts them)',
+  },
   'log-level': { value: 'LEVEL', text: `${logLevels.join(', ')} (default: info)` },
   'shutdown-grace': { value: 'SECONDS', text: 'how long SIGTERM waits for RPCs under way (default: 60)' },
 } satisfies Record<string, OptionHelp>;
 
 type OptionName = keyof typeof optionHelp;
 
+const holderEndpoint = 'unix:///run/cuttle/holder.sock';
+const holdOptions: readonly string[] = ['endpoint', 'log-level'];
 const maxNodeIdBytes = 256;
 /** CSI spec, GetPluginInfoResponse.name: domain name notation, at most 63 characters. */
 const driverNamePattern = /^(?=.{1,63}$)[A-Za-z]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
@@ -76,7 +93,11 @@ export function helpText(): string {
     'cuttle: a CSI driver for Ceph (RBD images and CephFS directories)',
     '',
     'Usage: cuttle serve [options]',
+    '       cuttle hold [--endpoint unix:///PATH] [--log-level LEVEL]',
     '       cuttle --help | --version',
+    '',
+    'serve  offers the CSI services.',
+    `hold   starts the programs that carry data for "serve --holder", and is never in its way: default endpoint ${holderEndpoint}.`,
     '',
     'Options of serve (each also as an environment variable, e.g. CUTTLE_NODE_ID for --node-id):',
     ...rows,
@@ -93,15 +114,19 @@ export function parseCommand(args: readonly string[], environment: NodeJS.Proces
   if (values.help === true || (args.length === 0 && positionals.length === 0)) return { name: 'help' };
   if (values.version === true) return { name: 'version' };
   const [command, ...rest] = positionals;
-  if (command !== 'serve' || rest.length > 0) {
-    throw invalid(`unknown command "${positionals.join(' ')}": use "cuttle serve", see cuttle --help`);
+  if ((command !== 'serve' && command !== 'hold') || rest.length > 0) {
+    throw invalid(`unknown command "${positionals.join(' ')}": use "cuttle serve" or "cuttle hold", see cuttle --help`);
   }
   const read = (name: OptionName): string | undefined => {
     const given = values[name];
     const fromEnvironment = environment[`CUTTLE_${name.toUpperCase().replaceAll('-', '_')}`];
     return typeof given === 'string' ? given : fromEnvironment === '' ? undefined : fromEnvironment;
   };
-  return { name: 'serve', options: readOptions(read) };
+  if (command === 'serve') return { name: 'serve', options: readOptions(read) };
+  const other = Object.keys(values).find((name) => !holdOptions.includes(name));
+  if (other !== undefined) throw invalid(`--${other} is not an option of "cuttle hold", see cuttle --help`);
+  const endpoint = read('endpoint') ?? holderEndpoint;
+  return { name: 'hold', options: Object.freeze({ endpoint, logLevel: logLevelOf(read) }) };
 }
 
 function readOptions(read: (name: OptionName) => string | undefined): ServeOptions {
@@ -125,10 +150,15 @@ function readOptions(read: (name: OptionName) => string | undefined): ServeOptio
     backends: list('backends', read('backends') ?? backendKinds.join(','), backendKinds),
     metricsAddress: read('metrics-addr'),
     runDir,
-    logLevel: oneOf('log-level', read('log-level') ?? 'info', logLevels),
+    holder: read('holder'),
+    logLevel: logLevelOf(read),
     shutdownGraceMs: seconds('shutdown-grace', read('shutdown-grace') ?? '60'),
     ...readTopology(read('topology'), read('topology-labels')),
   });
+}
+
+function logLevelOf(read: (name: OptionName) => string | undefined): LogLevel {
+  return oneOf('log-level', read('log-level') ?? 'info', logLevels);
 }
 
 function parse(args: readonly string[]): { values: Readonly<Record<string, unknown>>; positionals: string[] } {

@@ -12,7 +12,7 @@ import type { RpcMetrics } from '../platform/metrics.js';
 import { csi } from './gen/csi.js';
 import { baseContext, deadline, logging, measuring, requestIdOf, sorting } from './interceptors.js';
 import type { Interceptor, RpcCall, RpcHandler } from './rpc.js';
-import { claimSocket, removeSocket } from './socket.js';
+import { claimSocket, removeSocket } from '../platform/socket.js';
 import { toStatus } from './status.js';
 
 export interface CsiServerOptions {

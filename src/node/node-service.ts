@@ -9,6 +9,7 @@ import type { VolumeId } from '../domain/volume-id.js';
 import type { CallContext } from '../platform/call-context.js';
 import type { Credentials } from '../platform/credentials.js';
 import type { KeyedLock } from '../platform/keyed-lock.js';
+import type { Secret } from '../platform/secret.js';
 import { expandVolume, type ExpandInput } from './expand-volume.js';
 import { getVolumeHealth, type NodeVolumeHealth, type NodeVolumeHealthInput } from './get-volume-health.js';
 import { getVolumeStats, type VolumeUsage } from './get-volume-stats.js';
@@ -35,6 +36,7 @@ export interface PublishInput {
   readonly context: StringMap;
   readonly attached: NodeAttachment;
   readonly credentials: Credentials | undefined;
+  readonly passphrase?: Secret | undefined;
 }
 
 export interface UnpublishInput {

@@ -10,7 +10,7 @@ import type { PublishInput } from './node-service.js';
  * @throws DriverError FAILED_PRECONDITION (not staged at the path; dead, and can't be staged anew).
  */
 export async function workingStage(ctx: CallContext, backend: NodeBackend, input: PublishInput): Promise<StagedVolume> {
-  const { id, stagingPath, capability, context, attached, credentials } = input;
+  const { id, stagingPath, capability, context, attached, credentials, passphrase } = input;
   const staged = await backend.staged(ctx, id, stagingPath);
   // One that a fenced client serves works as little; the backend knows whether it is that one.
   if (staged?.works === true && attached.fencedClients.length === 0) return staged;
@@ -25,7 +25,7 @@ export async function workingStage(ctx: CallContext, backend: NodeBackend, input
     ctx.log.warn({ stagingPath }, 'what served the staged volume has died: staging it anew for this publish');
   }
   try {
-    await backend.stage(ctx, { id, stagingPath, capability, context, attached, credentials });
+    await backend.stage(ctx, { id, stagingPath, capability, context, attached, credentials, passphrase });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     // Only whether its client was fenced could not be found out, mostly for want of credentials: NodeStageVolume has had them.

@@ -1,6 +1,7 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { type FileHandle, readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import type { ExecResult } from 'mount-utils-ts';
 import { DriverError } from '../domain/errors.js';
 import { asStdio, namelessFile } from './nameless-file.js';
 import type { Secret } from './secret.js';
@@ -10,15 +11,15 @@ export interface DaemonStart {
   readonly program: string;
   /** It must put itself into the background when it is ready (e.g. --daemonize): its parent's exit means "serving". */
   readonly args: readonly string[];
-  /** Readable by the program as /dev/fd/3: a file in memory that never has a name, so a crash leaves nothing. */
-  readonly secret?: Secret;
+  /** Readable by the program as /dev/fd/3, /dev/fd/4, ...: files in memory that never have a name, so a crash leaves nothing. */
+  readonly secrets?: readonly Secret[];
   readonly timeoutMs: number;
 }
 
 /** Where such programs run. One interface, because in a cluster they must not end with the plugin's container. */
 export interface DaemonHost {
-  /** Returns when the daemon serves. @throws DriverError INTERNAL with the end of its error output. */
-  start(daemon: DaemonStart): Promise<void>;
+  /** How the program that puts the daemon into the background has ended. It never rejects for that program's own failure. */
+  run(daemon: DaemonStart): Promise<ExecResult>;
   /** Processes of this program that have `argument` as part of an argument; found in /proc, no pid files. */
   find(program: string, argument: string): Promise<number[]>;
   /** Has this process the file open? False when it has ended. */
@@ -29,25 +30,34 @@ export interface DaemonHost {
 
 const stderrTail = 600;
 
+/** Returns when the daemon serves. @throws DriverError FAILED_PRECONDITION (not installed), INTERNAL with the end of its error output. */
+export async function startDaemon(host: DaemonHost, daemon: DaemonStart): Promise<void> {
+  const { exitCode, stderr, failure } = await host.run(daemon);
+  if (exitCode === 0) return;
+  if (failure === 'not-found')
+    throw new DriverError('FAILED_PRECONDITION', `${daemon.program} is not installed on this node`);
+  const why = failure === 'timed-out' ? `it was not ready within ${daemon.timeoutMs} ms` : tail(stderr);
+  throw new DriverError('INTERNAL', `${daemon.program} could not be started: ${why}`);
+}
+
 /** Daemons as detached processes beside this one, in its namespaces. */
 export const localDaemons: DaemonHost = {
-  async start(daemon) {
-    const secret = daemon.secret === undefined ? undefined : await namelessFile(daemon.secret.reveal());
+  async run(daemon) {
+    const secrets: FileHandle[] = [];
     try {
+      for (const secret of daemon.secrets ?? []) secrets.push(await namelessFile(secret.reveal()));
       const child = await execa(daemon.program, daemon.args, {
         reject: false,
         timeout: daemon.timeoutMs,
         env: { LC_ALL: 'C' },
-        stdio: ['ignore', 'ignore', 'pipe', ...(secret === undefined ? [] : [asStdio(secret)])],
+        stdio: ['ignore', 'pipe', 'pipe', ...secrets.map(asStdio)],
       });
-      if (child.exitCode === 0) return;
-      if (child.code === 'ENOENT') {
-        throw new DriverError('FAILED_PRECONDITION', `${daemon.program} is not installed on this node`);
-      }
-      const why = child.timedOut ? `it was not ready within ${daemon.timeoutMs} ms` : tail(child.stderr);
-      throw new DriverError('INTERNAL', `${daemon.program} could not be started: ${why}`);
+      const result = { exitCode: child.exitCode ?? null, stdout: child.stdout, stderr: child.stderr };
+      if (child.exitCode !== undefined) return result;
+      if (child.code === 'ENOENT') return { ...result, failure: 'not-found' };
+      return { ...result, failure: child.timedOut ? 'timed-out' : 'killed' };
     } finally {
-      await secret?.close();
+      for (const secret of secrets) await secret.close();
     }
   },
 

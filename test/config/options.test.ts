@@ -18,6 +18,7 @@ t.test('every option has a default', (t) => {
     backends: ['rbd', 'cephfs'],
     metricsAddress: undefined,
     runDir: '/run/cuttle',
+    holder: undefined,
     logLevel: 'info',
     shutdownGraceMs: 60_000,
     topology: {},
@@ -45,6 +46,7 @@ const options: readonly [string, string, keyof ServeOptions, unknown][] = [
   ],
   ['metrics-addr', ':9090', 'metricsAddress', ':9090'],
   ['run-dir', '/run/other', 'runDir', '/run/other'],
+  ['holder', 'unix:///run/a.sock', 'holder', 'unix:///run/a.sock'],
   ['log-level', 'trace', 'logLevel', 'trace'],
   ['shutdown-grace', '5', 'shutdownGraceMs', 5_000],
 ];

@@ -70,6 +70,7 @@ const RULES: Readonly<Record<string, RoomRule>> = {
     packages: { execa: 'value', pino: 'value', 'prom-client': 'value', 'mount-utils-ts': 'types' },
     builtins: true,
   },
+  holder: { rooms: { domain: 'value', platform: 'value' }, packages: NO_PACKAGES, builtins: true },
   domain: { rooms: {}, packages: NO_PACKAGES, builtins: false },
   'mount-utils-ts': { rooms: {}, packages: NO_PACKAGES, builtins: true },
 };

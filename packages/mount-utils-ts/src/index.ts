@@ -11,7 +11,8 @@ export {
 } from './mount-info.js';
 export { Mounter, type BindOptions, type MounterDependencies, type MounterLike } from './mounter.js';
 export { FakeMounter, type FakeAction, type FakeActionName } from './fake-mounter.js';
-export { type DiskFormat } from './disk-format.js';
+export { describeFormat, type DiskFormat } from './disk-format.js';
+export { Luks, type LuksDependencies, type LuksHeader, type OpenedLuks } from './luks.js';
 export {
   SafeFormatAndMount,
   type FormatAndMountRequest,

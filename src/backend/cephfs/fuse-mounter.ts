@@ -4,7 +4,7 @@ import { type Exec, type MounterLike, type MountInfo, mountPointOf } from 'mount
 import { DriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import type { DaemonHost } from '../../platform/daemons.js';
+import { type DaemonHost, startDaemon } from '../../platform/daemons.js';
 import { FuseSockets } from './fuse-sockets.js';
 import type { CephfsMounter, MountRequest } from './mounter.js';
 
@@ -66,10 +66,10 @@ export class FuseMounter implements CephfsMounter {
     const socket = await this.#sockets.create(id);
     const startMs = performance.now();
     try {
-      await this.#deps.daemons.start({
+      await startDaemon(this.#deps.daemons, {
         program,
         args: fuseArguments(request, version ?? 0, socket),
-        ...(request.key === undefined ? {} : { secret: request.key }),
+        ...(request.key === undefined ? {} : { secrets: [request.key] }),
         timeoutMs: startTimeoutMs,
       });
       if (await this.#isMounted(request)) return;

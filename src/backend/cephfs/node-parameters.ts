@@ -33,6 +33,12 @@ const ownOptions = [
 
 /** Also for a volume context that was written by hand. @throws DriverError INVALID_ARGUMENT. */
 export function parseNodeParameters(parameters: StringMap): NodeParameters {
+  if (parameters.encrypted !== undefined) {
+    throw new DriverError(
+      'INVALID_ARGUMENT',
+      'encrypted is for backend "rbd": CephFS volumes are not encrypted by this driver; leave it out, or use backend "rbd"',
+    );
+  }
   const text = parameters.mounter ?? 'auto';
   const mounter = mounters.find((name) => name === text);
   if (mounter === undefined) {

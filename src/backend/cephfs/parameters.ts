@@ -45,8 +45,8 @@ const maxOwnerId = 2 ** 32 - 2; // chown(2): -1 means "leave it"
 
 /** @throws DriverError INVALID_ARGUMENT naming the parameter and what it may be. */
 export function parseParameters(parameters: StringMap): CephfsParameters {
-  refuseUnknownParameters(parameters, cephfsParameterNames);
   parseNodeParameters(parameters);
+  refuseUnknownParameters(parameters, cephfsParameterNames);
   return {
     clusterId: parameters.clusterID ?? '',
     fsName: objectName(parameters, 'fsName', 'file system name'),

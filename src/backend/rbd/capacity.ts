@@ -34,7 +34,10 @@ export async function availablePlaces(
   const places = imagePlaces(parsed, cluster, from === undefined ? undefined : [from], keys).filter(isFor);
   if (places.length === 0) return [];
   const read = await readPools(ctx, pools, cluster.id);
-  return places.map(({ pool, dataPool = pool }) => availableIn(cluster.id, dataPool, read));
+  return places.map(({ pool, dataPool = pool }) => {
+    const availableBytes = availableIn(cluster.id, dataPool, read);
+    return availableBytes > parsed.headerBytes ? availableBytes - parsed.headerBytes : 0n;
+  });
 }
 
 function availableIn(id: string, dataPool: string, { tagged, free }: ReadPools): bigint {

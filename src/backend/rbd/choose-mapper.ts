@@ -16,12 +16,13 @@ export async function chooseMapper(
   mappers: readonly Mapper[],
   mounter: string,
   features: bigint,
+  isEncrypted = false,
 ): Promise<Mapper> {
   const wanted = former[mounter as Mounter] ?? mounter;
   const candidates = wanted === 'auto' ? mappers : mappers.filter((mapper) => mapper.kind === wanted);
   const objections: string[] = [];
   for (const mapper of candidates) {
-    const objection = await mapper.objection(features);
+    const objection = await mapper.objection(features, isEncrypted);
     if (objection === undefined) {
       if (objections.length > 0) ctx.log.info({ mapper: mapper.kind, passedOver: objections }, 'mapper chosen');
       return mapper;

@@ -9,9 +9,11 @@ import { parseRecord, type VolumeRecord } from '../volume-record.js';
 import { boundedDepth } from './clone-depth.js';
 import { type CloneOrigin, cloneImage, cloneSize, findOrigin, releaseOrigin } from './clone-image.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
+import { encryptionMetadata, headerBytesIn } from './encryption.js';
 import type { Flattener } from './flattener.js';
 import type { ImagePools } from './image-pools.js';
-import { deletedKey, recordKey, recordPlace } from './metadata-keys.js';
+import { inheritedHeader } from './inherited-header.js';
+import { deletedKey, encryptedKey, recordKey, recordPlace } from './metadata-keys.js';
 import { limitKeys } from './mutable-parameters.js';
 
 export interface CloneDependencies {
@@ -36,8 +38,10 @@ export async function createClone(
   if (made !== undefined) return answer(ctx, pools, request, source, made);
   const { credentials } = request.input;
   const limits = pools.clusters.require(request.id.clusterId).cloneDepth;
-  const { origin, depth } = await findOrigin(ctx, pools, request.id, source, credentials, async (start) =>
-    boundedDepth(
+  let headerBytes = 0n;
+  const { origin, depth } = await findOrigin(ctx, pools, request.id, source, credentials, async (start) => {
+    headerBytes = await inheritedHeader(ctx, start, request, source);
+    return boundedDepth(
       ctx,
       {
         limits,
@@ -45,9 +49,10 @@ export async function createClone(
         urge: async (place, image) => flattener.add(ctx, place, image, credentials, true),
       },
       start,
-    ),
-  );
-  const sizeBytes = cloneSize(origin.sizeBytes, request.input.capacity);
+    );
+  });
+  const sizeBytes = cloneSize(origin.sizeBytes - headerBytes, request.input.capacity);
+  const imageBytes = sizeBytes + headerBytes;
   const { features, order, dataPool, stripeUnitBytes, stripeCount } = request.parameters;
   const options = {
     features,
@@ -63,8 +68,8 @@ export async function createClone(
     await flattener.add(ctx, request.id, image, credentials, false);
   }
   // A clone has its source's size from the start.
-  if (sizeBytes > origin.sizeBytes) await pool.images.grow(ctx, request.id.image, sizeBytes);
-  if (!(await writeRecord(ctx, pool, request))) {
+  if (imageBytes > origin.sizeBytes) await pool.images.grow(ctx, request.id.image, imageBytes);
+  if (!(await writeRecord(ctx, pool, request, headerBytes))) {
     throw new DriverError(
       'ABORTED',
       `another controller is making image ${request.id.image} at this moment: repeat the request`,
@@ -77,7 +82,7 @@ export async function createClone(
 /** undefined when there is no image of that name, or one that hasn't got its own record yet. */
 async function finished(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Finished | undefined> {
   try {
-    const header = await pool.images.header(ctx, request.id.image, [recordKey]);
+    const header = await pool.images.header(ctx, request.id.image, [recordKey, encryptedKey]);
     const record = ownRecord(header, request);
     return record === undefined ? undefined : { header, record };
   } catch (error) {
@@ -106,8 +111,9 @@ async function answer(
   { header, record }: Finished,
 ): Promise<Volume> {
   refuseOtherRequest(record, request);
-  if (!sizeFits(header.sizeBytes, request.input.capacity)) {
-    throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
+  const sizeBytes = header.sizeBytes - headerBytesIn(header.metadata);
+  if (!sizeFits(sizeBytes, request.input.capacity)) {
+    throw conflict(request, `it has ${sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
   // The first request may have been cut off right after its record.
   if ('volume' in source && source.volume.backend === 'rbd') {
@@ -115,7 +121,7 @@ async function answer(
     const imageId = await pool.images.id(ctx, source.volume.image).catch(() => undefined);
     if (imageId !== undefined) await releaseOwn(ctx, pool, imageId, request);
   }
-  return volumeOf(request, header.sizeBytes);
+  return volumeOf(request, sizeBytes);
 }
 
 async function releaseOwn(ctx: CallContext, pool: CephPool, imageId: string, { id }: CreateRequest): Promise<void> {
@@ -142,12 +148,18 @@ async function refuseForeignImage(
 const notInherited = [deletedKey, ...limitKeys];
 
 /** In place of the parent's, if there is one, together with what the clone itself has instead of its parent. */
-async function writeRecord(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<boolean> {
+async function writeRecord(
+  ctx: CallContext,
+  pool: CephPool,
+  request: CreateRequest,
+  headerBytes: bigint,
+): Promise<boolean> {
   const { id, metadata } = await pool.images.header(ctx, request.id.image, [recordKey, ...notInherited]);
   const inherited = notInherited.filter((key) => metadata.has(key));
   const values = new Map<string, string | null>([
     ...inherited.map((key) => [key, null] as const),
     ...request.limits,
+    ...encryptionMetadata(headerBytes),
     [recordKey, JSON.stringify(request.record)],
   ]);
   return pool.images.setMetadata(ctx, id, values, { key: recordKey, value: metadata.get(recordKey) ?? '' });

@@ -9,6 +9,7 @@ import { nodeContext, type RbdParameters } from './parameters.js';
 export interface CreateRequest {
   readonly input: CreateVolumeInput;
   readonly id: RbdVolumeId;
+  /** Of the volume; its image has parameters.headerBytes more. */
   readonly sizeBytes: bigint;
   readonly parameters: RbdParameters;
   readonly limits: Limits;

@@ -11,6 +11,7 @@ import { sourceText } from '../content-source.js';
 import { objectNameFor } from '../object-name.js';
 import { type CloneDependencies, createClone } from './create-clone.js';
 import { conflict, type CreateRequest, refuseOtherRequest, volumeOf } from './create-request.js';
+import { defaultOrder, encryptionMetadata } from './encryption.js';
 import { featureBits, featureNames } from './features.js';
 import { imagePlaces, poolsOf } from './image-places.js';
 import { parseLimits, refuseBadBursts } from './mutable-parameters.js';
@@ -92,15 +93,21 @@ async function createImage(ctx: CallContext, pool: CephPool, request: CreateRequ
 }
 
 function creationOf({ sizeBytes, parameters, limits, record }: CreateRequest): ImageCreation {
-  const { features, order, dataPool, stripeUnitBytes, stripeCount } = parameters;
+  const { headerBytes, features, dataPool, stripeUnitBytes, stripeCount } = parameters;
+  // What the header takes follows from it, so that Ceph's own configuration is not to decide.
+  const order = parameters.order ?? (headerBytes > 0n ? defaultOrder : undefined);
   return {
-    sizeBytes,
+    sizeBytes: sizeBytes + headerBytes,
     features,
     ...(order === undefined ? {} : { order }),
     ...(dataPool === undefined ? {} : { dataPool }),
     ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
     ...(stripeCount === undefined ? {} : { stripeCount }),
-    metadata: { key: recordKey, value: JSON.stringify(record), beside: limits },
+    metadata: {
+      key: recordKey,
+      value: JSON.stringify(record),
+      beside: new Map([...limits, ...encryptionMetadata(headerBytes)]),
+    },
   };
 }
 
@@ -119,10 +126,11 @@ async function adopt(ctx: CallContext, pool: CephPool, header: ImageHeader, requ
   const text = header.metadata.get(recordKey);
   if (text === undefined) await adoptWithoutRecord(ctx, pool, header, request);
   else refuseOtherRequest(parseRecord(text, recordPlace(request.id.image)), request);
-  if (!sizeFits(header.sizeBytes, request.input.capacity)) {
-    throw conflict(request, `it has ${header.sizeBytes.toString()} bytes, which is outside of capacity_range`);
+  const sizeBytes = header.sizeBytes - request.parameters.headerBytes;
+  if (!sizeFits(sizeBytes, request.input.capacity)) {
+    throw conflict(request, `it has ${sizeBytes.toString()} bytes, which is outside of capacity_range`);
   }
-  return volumeOf(request, header.sizeBytes);
+  return volumeOf(request, sizeBytes);
 }
 
 async function complete(ctx: CallContext, pool: CephPool, request: CreateRequest): Promise<Volume> {
@@ -172,7 +180,8 @@ async function adoptWithoutRecord(
   const layout = await pool.images.layout(ctx, request.id.image);
   if (layout.dataPool !== request.parameters.dataPool)
     throw conflict(request, `its data pool is ${layout.dataPool ?? request.id.pool}`);
-  if (!sizeFits(header.sizeBytes, request.input.capacity)) return; // the caller says it better
+  // The caller says it better.
+  if (!sizeFits(header.sizeBytes - request.parameters.headerBytes, request.input.capacity)) return;
   if (await writeRecord(ctx, pool, header.id, request)) return;
   throw new DriverError(
     'ABORTED',
@@ -186,6 +195,10 @@ async function writeRecord(
   imageId: string,
   request: CreateRequest,
 ): Promise<boolean> {
-  const values = new Map([...request.limits, [recordKey, JSON.stringify(request.record)]]);
+  const values = new Map([
+    ...request.limits,
+    ...encryptionMetadata(request.parameters.headerBytes),
+    [recordKey, JSON.stringify(request.record)],
+  ]);
   return pool.images.setMetadata(ctx, imageId, values, { key: recordKey, value: '' });
 }

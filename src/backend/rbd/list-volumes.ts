@@ -7,17 +7,18 @@ import { looksDerived } from '../object-name.js';
 import { formatPageToken, parsePageToken } from '../page-token.js';
 import { parseRecord } from '../volume-record.js';
 import { chosenPlace } from './chosen-place.js';
+import { headerBytesIn } from './encryption.js';
 import { attachmentsIn } from './image-attachments.js';
 import type { ImagePools } from './image-pools.js';
 import { poolsInOrder } from './pools-in-order.js';
 import { nodeContext } from './parameters.js';
-import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
+import { attachedKey, encryptedKey, recordKey, recordPlace } from './metadata-keys.js';
 
 const directoryPage = 500;
 /** Read at once also when fewer are wanted: it costs no more. */
 const fewest = 32;
 /** What is read of each image. */
-const listedKeys = [recordKey, attachedKey];
+const listedKeys = [recordKey, attachedKey, encryptedKey];
 
 /** Where a page ends: everything up to and including this image has been seen. */
 interface Place {
@@ -100,7 +101,7 @@ function volumeOf(summary: ImageSummary | undefined, place: Omit<RbdVolumeId, 'b
   const record = parseRecord(text, recordPlace(place.image));
   return {
     id: { backend: 'rbd', ...place },
-    sizeBytes: summary.sizeBytes,
+    sizeBytes: summary.sizeBytes - headerBytesIn(summary.metadata),
     context: nodeContext(record.parameters),
     nodes: attachedNodes(attachmentsIn(summary, place.image)),
     ...chosenPlace(record),

@@ -3,6 +3,8 @@ import type { CephPool, RbdSnapshot } from '../../ceph/client.js';
 import type { SnapshotId } from '../../domain/snapshot-id.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
+import { headerBytesIn } from './encryption.js';
+import { encryptedKey } from './metadata-keys.js';
 import { lookUp, type RegisteredImageSnapshot } from './snapshot-registry.js';
 
 /** A snapshot with the image that has it. */
@@ -11,6 +13,8 @@ export interface LocatedSnapshot {
   readonly snapshot: RbdSnapshot;
   /** undefined for one that was made by hand. */
   readonly entry: RegisteredImageSnapshot | undefined;
+  /** What the LUKS header takes of its size; 0n for an image that isn't encrypted. */
+  readonly headerBytes: bigint;
 }
 
 /**
@@ -27,5 +31,7 @@ export async function locateSnapshot(
   if (imageId === undefined || (entry !== undefined && entry.image !== id.source.image)) return undefined;
   const snapshots = (await ifPresent(pool.snapshots.list(ctx, imageId))) ?? [];
   const snapshot = snapshots.find(({ name }) => name === id.name);
-  return snapshot === undefined ? undefined : { imageId, snapshot, entry };
+  if (snapshot === undefined) return undefined;
+  const header = await ifPresent(pool.images.headerById(ctx, imageId, [encryptedKey]));
+  return header === undefined ? undefined : { imageId, snapshot, entry, headerBytes: headerBytesIn(header.metadata) };
 }

@@ -9,13 +9,15 @@ import { stageObjection } from '../attachment-record.js';
 import type { StageInput } from '../backend.js';
 import { chooseMapper } from './choose-mapper.js';
 import { hostOf } from './client-address.js';
+import { luksMark } from './encryption.js';
 import { attachmentsIn } from './image-attachments.js';
 import { clientKey, watchingClients } from './image-clients.js';
+import { encryptionOf, isEncrypted } from './image-encryption.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
 import { limitKeys, limitsInForce } from './mutable-parameters.js';
 import { imageSpec } from './rbd-program.js';
-import { attachedKey, formattedKey } from './metadata-keys.js';
+import { attachedKey, encryptedKey, formattedKey } from './metadata-keys.js';
 import { forgetClients, isFenced, nameClient, nameClientAgain } from './name-client.js';
 
 export interface MapImageDependencies {
@@ -51,10 +53,11 @@ export async function mapImage(
   refuseUnattached(header, input, deps.nodeId);
   const readOnly = isReaderOnly(capability.mode) || input.attached.readOnly;
   const image = { id, header, pool: opened.pool, nodeId: deps.nodeId };
+  const encrypted = isEncrypted(header, input);
   const target = (mapping: Mapping, mappedNow: boolean): StageTarget => ({
     device: mapping.device,
     mappedNow,
-    mayFormat: () => mayFormat(header, input),
+    mayFormat: () => mayFormat(header, input, encrypted),
     remember: async (key, value) => {
       await opened.pool.images.setMetadata(ctx, header.id, new Map([[key, value]]));
     },
@@ -62,16 +65,19 @@ export async function mapImage(
 
   const existing = await findMapping(deps.mappers, input);
   if (existing !== undefined) {
-    if (existing.mapping.readOnly === readOnly && !isFenced(image, input)) {
+    const { mapping } = existing;
+    const fits = mapping.readOnly === readOnly && (mapping.isEncrypted ?? false) === encrypted;
+    if (fits && !isFenced(image, input)) {
       if (!readOnly) await nameClientAgain(ctx, image, opened.connection);
-      return target(existing.mapping, false);
+      return target(mapping, false);
     }
     // Left by a stage that was cut off, or by one whose client was fenced; one that is in use refuses to be unmapped.
     await existing.mapper.unmap(ctx, id, []);
   }
   const before = await watchingClients(ctx, opened.pool, id, header.id);
   if (!isMultiNode(capability.mode)) refuseOtherNodes(before, opened, input);
-  const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features);
+  const encryption = encrypted ? encryptionOf(ctx, opened.pool, header, input) : undefined;
+  const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features, encrypted);
   if (mapper.kind === 'krbd') await warnOfLimits(ctx, opened.pool, header.id, input);
   const { access, connection } = opened;
   const mapping = await mapper.map(ctx, {
@@ -86,6 +92,7 @@ export async function mapImage(
       ...optionsFor(mapper.kind, deps.clusters.find(id.clusterId)?.mapOptions),
       ...optionsFor(mapper.kind, input.context.mapOptions),
     ],
+    encryption,
   });
   try {
     // Before it is mounted: a stage that is complete is not looked at again.
@@ -109,7 +116,7 @@ async function findImage(
 ): Promise<ImageHeader> {
   const { id } = input;
   try {
-    return await pool.images.header(ctx, id.image, [formattedKey, attachedKey, clientKey(nodeId)]);
+    return await pool.images.header(ctx, id.image, [formattedKey, encryptedKey, attachedKey, clientKey(nodeId)]);
   } catch (error) {
     if (!isCephError(error, errno.ENOENT)) throw error;
     const where = id.namespace === '' ? `pool "${id.pool}"` : `namespace "${id.namespace}" of pool "${id.pool}"`;
@@ -167,9 +174,9 @@ function refuseOtherNodes(
   );
 }
 
-function mayFormat(header: ImageHeader, input: StageInput<RbdVolumeId>): boolean {
+function mayFormat(header: ImageHeader, input: StageInput<RbdVolumeId>, encrypted: boolean): boolean {
   const before = header.metadata.get(formattedKey);
-  if (before === undefined) return true;
+  if (before === undefined || (encrypted && before === luksMark)) return true;
   throw new DriverError(
     'FAILED_PRECONDITION',
     `image ${imageSpec(input.id)} was formatted ${before} by Cuttle before and shows no file system now: it is not formatted again; ` +

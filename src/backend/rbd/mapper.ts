@@ -6,6 +6,7 @@ import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { Credentials } from '../../platform/credentials.js';
+import type { Encryption } from './encryption.js';
 
 export const mapperKinds = ['krbd', 'nbd', 'userspace'] as const;
 export type MapperKind = (typeof mapperKinds)[number];
@@ -25,19 +26,23 @@ export interface MapRequest {
   readonly features: bigint;
   /** For this mapper, as a StorageClass wrote it: separated by commas. */
   readonly options: readonly string[];
+  /** Set for an encrypted volume: the device is to show what is inside its LUKS header. */
+  readonly encryption?: Encryption | undefined;
 }
 
 export interface Mapping {
-  /** e.g. /dev/rbd0, /dev/nbd3, /dev/loop1 */
+  /** e.g. /dev/rbd0, /dev/nbd3, /dev/loop1, /dev/dm-0 */
   readonly device: string;
   readonly readOnly: boolean;
+  /** It shows what is inside the image's LUKS header; else the image as it is. */
+  readonly isEncrypted?: boolean;
 }
 
 /** One way to make a block device of an image. */
 export interface Mapper {
   readonly kind: MapperKind;
   /** Why this node can't map an image with these features this way; undefined when it can. */
-  objection(features: bigint): Promise<string | undefined>;
+  objection(features: bigint, isEncrypted?: boolean): Promise<string | undefined>;
   /** Mappings of the image that exist on this node, from the kernel's tables alone. */
   find(id: RbdVolumeId): Promise<Mapping[]>;
   /** Is this device the image? Takes no process and no cluster. */
@@ -45,10 +50,16 @@ export interface Mapper {
   /** The caller has made sure that the image isn't mapped yet. @throws DriverError */
   map(ctx: CallContext, request: MapRequest): Promise<Mapping>;
   /**
-   * The mapped image has grown to so many bytes: the device has that size when this returns. @throws DriverError UNAVAILABLE when
-   * it doesn't come to have it.
+   * The mapped volume has grown to so many bytes, and its image has those and headerBytes (0n unless set): the device has sizeBytes when
+   * this returns. @throws DriverError UNAVAILABLE when it doesn't come to have them.
    */
-  refreshSize(ctx: CallContext, id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void>;
+  refreshSize(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    device: string,
+    sizeBytes: bigint,
+    headerBytes?: bigint,
+  ): Promise<void>;
   /** Idempotent; also clears what a mapping that was cut off has left. @throws DriverError FAILED_PRECONDITION when in use. */
   unmap(ctx: CallContext, id: RbdVolumeId, options: readonly string[]): Promise<void>;
 }

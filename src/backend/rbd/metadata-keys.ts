@@ -4,6 +4,8 @@ import type { RecordPlace } from '../volume-record.js';
 export const recordKey = '.cuttle.volume';
 /** Set once the image has been formatted by us: a blank look afterwards is damage, not a new image. */
 export const formattedKey = '.cuttle.formatted';
+/** Set on an encrypted volume's image: how many of its bytes the LUKS header takes. RBD's clones inherit it, as they do the header. */
+export const encryptedKey = '.cuttle.encrypted';
 /** Set before the image goes to the trash: only what carries it is purged by us. */
 export const deletedKey = '.cuttle.deleted';
 

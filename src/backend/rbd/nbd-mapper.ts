@@ -4,6 +4,7 @@ import type { Exec } from 'mount-utils-ts';
 import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
+import type { DaemonHost } from '../../platform/daemons.js';
 import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
 import { connectionArguments, imageSpec, mapFailure, runRbd } from './rbd-program.js';
 
@@ -11,6 +12,7 @@ const mapTimeoutMs = 60_000;
 
 export interface NbdMapperDependencies {
   readonly exec: Exec;
+  readonly daemons: DaemonHost;
   readonly sysBlock?: string;
   readonly proc?: string;
 }
@@ -19,11 +21,13 @@ export interface NbdMapperDependencies {
 export class NbdMapper implements Mapper {
   readonly kind = 'nbd';
   readonly #exec: Exec;
+  readonly #daemons: DaemonHost;
   readonly #sysBlock: string;
   readonly #proc: string;
 
   constructor(deps: NbdMapperDependencies) {
     this.#exec = deps.exec;
+    this.#daemons = deps.daemons;
     this.#sysBlock = deps.sysBlock ?? '/sys/block';
     this.#proc = deps.proc ?? '/proc';
   }
@@ -57,17 +61,18 @@ export class NbdMapper implements Mapper {
     return basename(args[0] ?? '') === 'rbd-nbd' && args.includes(imageSpec(id));
   }
 
-  async map(ctx: CallContext, request: MapRequest): Promise<Mapping> {
-    const result = await runRbd(this.#exec, ctx, {
+  async map(_ctx: CallContext, request: MapRequest): Promise<Mapping> {
+    // It stays, to carry the data.
+    const result = await this.#daemons.run({
       program: 'rbd-nbd',
       args: [
         'map',
         imageSpec(request.id),
-        ...connectionArguments(request),
+        ...connectionArguments(request, '/dev/fd/3'),
         ...(request.readOnly ? ['--read-only'] : []),
         ...request.options.map((option) => `--${option}`),
       ],
-      key: request.key,
+      ...(request.key === undefined ? {} : { secrets: [request.key] }),
       timeoutMs: mapTimeoutMs,
     });
     const device = result.stdout.trim();

@@ -4,6 +4,7 @@ import type { StringMap } from '../backend.js';
 import { defaultVolumeNamePrefix } from '../object-name.js';
 import { refuseUnknownParameters } from '../parameters.js';
 import { type ConstrainedPool, constrainedPoolsParameter, parseConstrainedPools } from './constrained-pools.js';
+import { headerBytesFor, parseEncrypted } from './encryption.js';
 import { defaultFeatures, parseFeatures } from './features.js';
 import { mounters } from './mapper.js';
 
@@ -20,11 +21,13 @@ export interface RbdParameters {
   readonly order: number | undefined;
   readonly stripeUnitBytes: bigint | undefined;
   readonly stripeCount: bigint | undefined;
+  /** What a LUKS header takes of the image; 0n for a volume that isn't to be encrypted. */
+  readonly headerBytes: bigint;
   readonly namePrefix: string;
 }
 
 /** Handed on to NodeStageVolume in the volume context. */
-export const nodeParameters = ['mounter', 'mapOptions', 'mkfsOptions'] as const;
+export const nodeParameters = ['mounter', 'mapOptions', 'mkfsOptions', 'encrypted'] as const;
 
 export const rbdParameterNames = [
   'backend',
@@ -65,6 +68,7 @@ export function parseParameters(parameters: StringMap): RbdParameters {
     features: parseFeatures(parameters.imageFeatures ?? defaultFeatures),
     namePrefix: parsePrefix(parameters.volumeNamePrefix ?? defaultVolumeNamePrefix),
     ...layout,
+    headerBytes: parseEncrypted(parameters) ? headerBytesFor(layout) : 0n,
   };
 }
 
@@ -81,6 +85,7 @@ export function checkNodeParameters(parameters: StringMap): void {
   if (mounter !== undefined && !(mounters as readonly string[]).includes(mounter)) {
     throw new DriverError('INVALID_ARGUMENT', `mounter is "${mounter}": use ${mounters.join(', ')}`);
   }
+  parseEncrypted(parameters);
   if (/[^\x21-\x7e]/.test(parameters.mapOptions ?? '')) {
     throw new DriverError(
       'INVALID_ARGUMENT',

@@ -31,6 +31,7 @@ import { parseRecord } from '../volume-record.js';
 import { chosenPlace } from './chosen-place.js';
 import { availablePlaces } from './capacity.js';
 import { planVolume } from './create-volume.js';
+import { headerBytesIn } from './encryption.js';
 import { growImage } from './expand-volume.js';
 import { hideImage } from './delete-volume.js';
 import { fileSystems } from './file-systems.js';
@@ -44,7 +45,7 @@ import { parseLimits } from './mutable-parameters.js';
 import { nodeContext } from './parameters.js';
 import { placeKey, type PoolPlace } from './pool-place.js';
 import { RbdSnapshotBackend } from './rbd-snapshot-backend.js';
-import { attachedKey, recordKey, recordPlace } from './metadata-keys.js';
+import { attachedKey, encryptedKey, recordKey, recordPlace } from './metadata-keys.js';
 import { volumeTroubles } from './volume-troubles.js';
 
 export interface RbdControllerDependencies {
@@ -131,12 +132,12 @@ export class RbdController implements ControllerBackend<RbdVolumeId> {
   ): Promise<FoundVolume | undefined> {
     try {
       const { pool } = await this.#pools.open(ctx, id, credentials);
-      const header = await pool.images.header(ctx, id.image, [recordKey, attachedKey]);
+      const header = await pool.images.header(ctx, id.image, [recordKey, attachedKey, encryptedKey]);
       const text = header.metadata.get(recordKey);
       const record = text === undefined ? undefined : parseRecord(text, recordPlace(id.image));
       return {
         id,
-        sizeBytes: header.sizeBytes,
+        sizeBytes: header.sizeBytes - headerBytesIn(header.metadata),
         context: nodeContext(record?.parameters ?? {}),
         nodes: attachedNodes(attachmentsIn(header, id.image)),
         ...chosenPlace(record),

@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   cleanupMountPoint,
+  type Luks,
   type MounterLike,
-  type MountInfo,
   mountPointOf,
   probePath,
   type ResizeFs,
@@ -17,14 +17,16 @@ import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import type { ExpandInput, NodeBackend, StagedVolume, StageInput } from '../backend.js';
+import { headerBytesIn } from './encryption.js';
 import { defaultFileSystem } from './file-systems.js';
 import { clientKey } from './image-clients.js';
 import { ImagePools } from './image-pools.js';
 import { mapImage, type StageTarget } from './map-image.js';
 import { isReadOnlyDevice, type Mapper, optionsFor } from './mapper.js';
+import { deviceOf, isDeviceNode } from './mounted-device.js';
 import { isFenced } from './name-client.js';
 import { checkNodeParameters } from './parameters.js';
-import { formattedKey } from './metadata-keys.js';
+import { encryptedKey, formattedKey } from './metadata-keys.js';
 
 /** The device of a staged block volume is bound to this file in the staging directory. */
 const deviceFile = 'device';
@@ -39,6 +41,7 @@ export interface RbdNodeDependencies {
   readonly mounter: MounterLike;
   readonly formatter: SafeFormatAndMount;
   readonly resizeFs: ResizeFs;
+  readonly luks: Luks;
 }
 
 interface StagedImage extends Omit<StagedVolume, 'works'> {
@@ -98,14 +101,17 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   async expand(ctx: CallContext, input: ExpandInput<RbdVolumeId>): Promise<bigint> {
     const { id, volumePath } = input;
     const { pool } = await this.#pools.open(ctx, id, input.credentials);
-    const { sizeBytes } = await pool.images.header(ctx, id.image, []);
+    const header = await pool.images.header(ctx, id.image, [encryptedKey]);
+    const headerBytes = headerBytesIn(header.metadata);
+    const sizeBytes = header.sizeBytes - headerBytes;
     for (const mapper of this.#deps.mappers) {
-      for (const { device } of await mapper.find(id)) await mapper.refreshSize(ctx, id, device, sizeBytes);
+      for (const { device } of await mapper.find(id)) await mapper.refreshSize(ctx, id, device, sizeBytes, headerBytes);
     }
     const entry = mountPointOf(volumePath, await this.#deps.mounter.list());
     if (entry === undefined || isDeviceNode(entry)) return sizeBytes;
     try {
-      await this.#deps.resizeFs.resize(entry.source, volumePath, { signal: ctx.signal });
+      const device = await deviceOf(entry, this.#deps.luks);
+      await this.#deps.resizeFs.resize(device, volumePath, { signal: ctx.signal });
     } catch (error) {
       throw asDriverError(error);
     }
@@ -115,7 +121,9 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   /** Every place where the volume is mounted, or its device bound; one entry for each layer. */
   async mountsOf(id: RbdVolumeId): Promise<string[]> {
     const table = await this.#deps.mounter.list();
-    const own = await Promise.all(table.map(async (entry) => this.#isImage(deviceOf(entry), id)));
+    const own = await Promise.all(
+      table.map(async (entry) => this.#isImage(await deviceOf(entry, this.#deps.luks), id)),
+    );
     return table.filter((_entry, i) => own[i] === true).map((entry) => entry.mountPoint);
   }
 
@@ -137,7 +145,7 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
     const mount = mountPointOf(stagingPath, table);
     const entry = block ?? mount;
     if (entry === undefined) return undefined;
-    const device = deviceOf(entry);
+    const device = await deviceOf(entry, this.#deps.luks);
     if (!(await this.#isImage(device, id))) return undefined;
     const readOnly = await isReadOnlyDevice(device);
     return {
@@ -249,15 +257,6 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   async #mappings(id: RbdVolumeId) {
     return (await Promise.all(this.#deps.mappers.map(async (mapper) => mapper.find(id)))).flat();
   }
-}
-
-/** A bound device node shows as its path in devtmpfs, a file system by its source. */
-function deviceOf(entry: MountInfo): string {
-  return isDeviceNode(entry) ? `/dev${entry.root}` : entry.source;
-}
-
-function isDeviceNode(entry: MountInfo): boolean {
-  return /^\/(?:loop|rbd|nbd)[0-9]+$/.test(entry.root);
 }
 
 function describe(access: string, readOnly: boolean): string {

@@ -27,8 +27,8 @@ export function imageSpec(id: RbdVolumeId): string {
   return id.namespace === '' ? `${id.pool}/${id.image}` : `${id.pool}/${id.namespace}/${id.image}`;
 }
 
-/** Nothing is read from /etc/ceph: a node needs the driver and nothing else. */
-export function connectionArguments(request: MapRequest): string[] {
+/** Nothing is read from /etc/ceph: a node needs the driver and nothing else. @param keyFile where the program finds the key */
+export function connectionArguments(request: MapRequest, keyFile = '/dev/stdin'): string[] {
   return [
     '--conf',
     '/dev/null',
@@ -36,7 +36,7 @@ export function connectionArguments(request: MapRequest): string[] {
     request.monitors,
     '--id',
     request.user,
-    ...(request.key === undefined ? [] : ['--keyfile', '/dev/stdin']),
+    ...(request.key === undefined ? [] : ['--keyfile', keyFile]),
     ...(request.keyring === undefined ? [] : ['--keyring', request.keyring]),
   ];
 }

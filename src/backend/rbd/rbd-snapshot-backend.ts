@@ -64,8 +64,15 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
         `snapshot ${formatSnapshotId(id)} is being deleted at this moment: repeat the request`,
       );
     }
-    const { id: snapshotId, sizeBytes, createdMs } = located.snapshot;
-    const taken = { ...entry, sizeBytes: sizeBytes.toString(), createdMs, snapshotId: snapshotId.toString() };
+    const { headerBytes, snapshot: found } = located;
+    const { id: snapshotId, sizeBytes, createdMs } = found;
+    const taken = {
+      ...entry,
+      sizeBytes: sizeBytes.toString(),
+      createdMs,
+      snapshotId: snapshotId.toString(),
+      ...(headerBytes === 0n ? {} : { headerBytes: headerBytes.toString() }),
+    };
     await complete(ctx, pool, snapshot, taken);
     return snapshotOf(id, taken);
   }
@@ -98,7 +105,7 @@ export class RbdSnapshotBackend implements SnapshotBackend<RbdVolumeId> {
       const found = await locateSnapshot(ctx, pool, id);
       if (found === undefined) return undefined;
       const { sizeBytes, createdMs } = found.snapshot;
-      return { id, sizeBytes, createdMs, reach: found.entry?.reach };
+      return { id, sizeBytes: sizeBytes - found.headerBytes, createdMs, reach: found.entry?.reach };
     } catch (error) {
       if (isDriverError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -171,5 +178,6 @@ async function takeOnce(ctx: CallContext, pool: CephPool, imageId: string, snaps
 }
 
 function snapshotOf(id: SnapshotId<RbdVolumeId>, entry: TakenSnapshot): Snapshot {
-  return { id, sizeBytes: BigInt(entry.sizeBytes), createdMs: entry.createdMs, reach: entry.reach };
+  const { sizeBytes, headerBytes = '0', createdMs, reach } = entry;
+  return { id, sizeBytes: BigInt(sizeBytes) - BigInt(headerBytes), createdMs, reach };
 }

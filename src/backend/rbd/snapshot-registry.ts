@@ -15,6 +15,8 @@ export interface RegisteredImageSnapshot extends RegisteredSnapshot {
   readonly snapshotId?: string;
   /** From where it can be reached, when its volume's place was chosen for that. */
   readonly reach?: Reach;
+  /** What the LUKS header takes of sizeBytes, decimal; absent for an image that isn't encrypted. */
+  readonly headerBytes?: string;
 }
 
 export type TakenSnapshot = Taken<RegisteredImageSnapshot>;

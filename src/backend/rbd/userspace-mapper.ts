@@ -17,8 +17,12 @@ import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import { withDeadline } from '../../platform/deadline.js';
-import type { DaemonHost } from '../../platform/daemons.js';
+import { type DaemonHost, startDaemon } from '../../platform/daemons.js';
+import { asDriverError } from '../../platform/mount-failure.js';
+import { type Encryption, wrongPassphrase } from './encryption.js';
+import { ensureLuksHeader, type LuksHeaderDependencies } from './luks-header.js';
 import { type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
+import { cephConf, daemonArguments, daemonSecrets } from './userspace-daemon.js';
 
 const program = 'qemu-storage-daemon';
 const probeTimeoutMs = 2_000;
@@ -28,7 +32,11 @@ const refreshTimeoutMs = 20_000;
 const stopGraceMs = 30_000;
 const volumeDirectories = '0d0a7fb6-6b0f-5a0e-8d3c-1f6f0c1f2b77';
 
-export interface UserspaceMapperDependencies {
+/** What shows an image, and what shows the inside of its LUKS header. Neither is ever taken for the other. */
+const plainFile = 'image';
+const encryptedFile = 'image.luks';
+
+export interface UserspaceMapperDependencies extends LuksHeaderDependencies {
   readonly exec: Exec;
   readonly mounter: MounterLike;
   readonly daemons: DaemonHost;
@@ -48,7 +56,7 @@ export class UserspaceMapper implements Mapper {
     this.#deps = deps;
   }
 
-  async objection(): Promise<string | undefined> {
+  async objection(_features: bigint, isEncrypted = false): Promise<string | undefined> {
     for (const [path, fix] of [
       ['/dev/fuse', 'modprobe fuse'],
       ['/dev/loop-control', 'modprobe loop'],
@@ -58,46 +66,47 @@ export class UserspaceMapper implements Mapper {
     const version = await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 });
     if (version.failure === 'not-found')
       return `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
+    if (isEncrypted && !(await this.#deps.luks.isInstalled()))
+      return 'the volume is encrypted and the program cryptsetup is not installed (apt-get install cryptsetup-bin)';
     return undefined;
   }
 
   async find(id: RbdVolumeId): Promise<Mapping[]> {
-    const file = this.#file(id);
-    if (mountPointOf(file, await this.#deps.mounter.list()) === undefined) return [];
-    // A dead daemon's mount answers ENOTCONN; one that hangs waits for its cluster, and is alive.
-    if ((await probePath(file, probeTimeoutMs)) === 'corrupted') return [];
-    return (await findLoops(file)).map(({ device, readOnly }) => ({ device, readOnly }));
+    const table = await this.#deps.mounter.list();
+    const found: Mapping[] = [];
+    for (const { file, isEncrypted } of this.#files(id)) {
+      if (mountPointOf(file, table) === undefined) continue;
+      // A dead daemon's mount answers ENOTCONN; one that hangs waits for its cluster, and is alive.
+      if ((await probePath(file, probeTimeoutMs)) === 'corrupted') continue;
+      const loops = await findLoops(file);
+      found.push(
+        ...loops.map(({ device, readOnly }) => ({ device, readOnly, ...(isEncrypted ? { isEncrypted } : {}) })),
+      );
+    }
+    return found;
   }
 
   async isImage(device: string, id: RbdVolumeId): Promise<boolean> {
-    return (await backingFileOf(device)) === this.#file(id);
+    const backing = await backingFileOf(device);
+    return this.#files(id).some(({ file }) => file === backing);
   }
 
   async map(ctx: CallContext, request: MapRequest): Promise<Mapping> {
-    const { id, readOnly } = request;
-    await this.#clear(ctx, id);
-    const directory = this.#directory(id);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await writeFile(this.#file(id), '', { mode: 0o600 });
-    await writeFile(join(directory, 'ceph.conf'), cephConf(request), { mode: 0o600 });
+    const { encryption } = request;
+    if (encryption === undefined) return this.#show(ctx, request);
+    if (!encryption.isFormatted) await this.#throughPlain(ctx, { ...request, encryption }, 'prepare');
     try {
-      await this.#deps.daemons.start({
-        program,
-        args: daemonArguments(request, this.#file(id), join(directory, 'ceph.conf')),
-        ...(request.key === undefined ? {} : { secret: request.key }),
-        timeoutMs: startTimeoutMs,
-      });
-      const device = await attachLoop(this.#deps.exec, this.#file(id), { readOnly, directIo: true }, ctx);
-      return { device, readOnly };
+      return { ...(await this.#show(ctx, request)), isEncrypted: true };
     } catch (error) {
-      await this.#clear(ctx, id);
+      // librbd says only that it could not open it; why is found out where it can be looked at.
+      await this.#throughPlain(ctx, { ...request, encryption }, 'explain');
       throw error;
     }
   }
 
   /** The daemon learns of a new size when the file that it exports is stretched, the loop device when it is told. */
   async refreshSize(ctx: CallContext, id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void> {
-    const file = this.#file(id);
+    const file = (await backingFileOf(device)) ?? this.#file(id, plainFile);
     const stretched = deviceSizeBytes(file).then(async (bytes) => {
       if (bytes < sizeBytes) await truncate(file, Number(sizeBytes));
     });
@@ -110,10 +119,57 @@ export class UserspaceMapper implements Mapper {
     await this.#clear(ctx, id);
   }
 
+  /** Starts a daemon that shows the image, or what is inside its LUKS header, and makes a device of that. */
+  async #show(ctx: CallContext, request: MapRequest): Promise<Mapping> {
+    const { id, readOnly } = request;
+    await this.#clear(ctx, id);
+    const file = this.#file(id, request.encryption === undefined ? plainFile : encryptedFile);
+    const conf = join(this.#directory(id), 'ceph.conf');
+    await mkdir(this.#directory(id), { recursive: true, mode: 0o700 });
+    await writeFile(file, '', { mode: 0o600 });
+    await writeFile(conf, cephConf(request), { mode: 0o600 });
+    try {
+      await startDaemon(this.#deps.daemons, {
+        program,
+        args: daemonArguments(request, file, conf),
+        secrets: daemonSecrets(request),
+        timeoutMs: startTimeoutMs,
+      });
+      return { device: await attachLoop(this.#deps.exec, file, { readOnly, directIo: true }, ctx), readOnly };
+    } catch (error) {
+      await this.#clear(ctx, id);
+      throw asDriverError(error);
+    }
+  }
+
+  /**
+   * Looks at the image as it is, for a moment: makes its LUKS header, if it is to have one, and tells what is wrong with it.
+   * @throws DriverError UNAUTHENTICATED (the passphrase is wrong), and what ensureLuksHeader() throws.
+   */
+  async #throughPlain(
+    ctx: CallContext,
+    request: MapRequest & { readonly encryption: Encryption },
+    why: 'prepare' | 'explain',
+  ): Promise<void> {
+    const { id, encryption } = request;
+    const readOnly = request.readOnly || why === 'explain';
+    const { device } = await this.#show(ctx, { ...request, readOnly, encryption: undefined });
+    try {
+      await ensureLuksHeader(ctx, this.#deps, device, request);
+      if (why === 'prepare') return;
+      const passphrase = encryption.passphrase.reveal();
+      if (!(await this.#deps.luks.fits(device, passphrase, { signal: ctx.signal }))) throw wrongPassphrase(id);
+    } catch (error) {
+      throw asDriverError(error);
+    } finally {
+      await this.#clear(ctx, id);
+    }
+  }
+
   /** In the order in which nothing written is lost: loop device, daemon, FUSE mount, directory. */
   async #clear(ctx: CallContext, id: RbdVolumeId): Promise<void> {
-    const file = this.#file(id);
-    for (const loop of await findLoops(file)) {
+    const files = this.#files(id).map(({ file }) => file);
+    for (const loop of (await Promise.all(files.map(async (file) => findLoops(file)))).flat()) {
       // Detaching what has begun must end, whoever asked for it has gone or not: no signal.
       const outcome = await detachLoop(this.#deps.exec, loop.device);
       if (outcome === 'in-use') {
@@ -123,67 +179,34 @@ export class UserspaceMapper implements Mapper {
         );
       }
     }
-    for (const pid of await this.#daemonsOf(id)) {
+    for (const pid of await this.#deps.daemons.find(program, `${this.#directory(id)}/`)) {
       ctx.log.debug({ pid }, `stopping ${program}`);
       await this.#deps.daemons.stop(pid, stopGraceMs);
     }
     // A daemon that was killed leaves a mount that answers ENOTCONN.
-    while (mountPointOf(file, await this.#deps.mounter.list()) !== undefined)
-      await this.#deps.mounter.unmountLazy(file);
-    await rm(file, { force: true });
+    for (const file of files) {
+      while (mountPointOf(file, await this.#deps.mounter.list()) !== undefined)
+        await this.#deps.mounter.unmountLazy(file);
+      await rm(file, { force: true });
+    }
     await rm(join(this.#directory(id), 'ceph.conf'), { force: true });
     await rmdir(this.#directory(id)).catch(() => undefined);
-  }
-
-  async #daemonsOf(id: RbdVolumeId): Promise<number[]> {
-    return this.#deps.daemons.find(program, this.#file(id));
   }
 
   #directory(id: RbdVolumeId): string {
     return join(this.#deps.runDir, 'rbd', uuidV5(formatVolumeId(id), volumeDirectories));
   }
 
-  #file(id: RbdVolumeId): string {
-    return join(this.#directory(id), 'image');
+  #file(id: RbdVolumeId, name: string): string {
+    return join(this.#directory(id), name);
   }
-}
 
-/** Where the cluster is; never the key. */
-function cephConf(request: MapRequest): string {
-  const keyring = request.keyring === undefined ? '' : `keyring = ${request.keyring}\n`;
-  return `[global]\nmon_host = ${request.monitors}\n${keyring}admin_socket =\nlog_file =\n`;
-}
-
-function daemonArguments(request: MapRequest, file: string, conf: string): string[] {
-  const { id, readOnly, user, key } = request;
-  const blockdev = {
-    driver: 'rbd',
-    'node-name': 'image',
-    pool: id.pool,
-    ...(id.namespace === '' ? {} : { namespace: id.namespace }),
-    image: id.image,
-    user,
-    conf,
-    ...(key === undefined ? {} : { 'key-secret': 'key' }),
-    'read-only': readOnly,
-    discard: 'unmap',
-  };
-  const fuse = {
-    type: 'fuse',
-    id: 'image',
-    'node-name': 'image',
-    mountpoint: file,
-    writable: !readOnly,
-    growable: !readOnly,
-  };
-  return [
-    '--daemonize',
-    ...(key === undefined ? [] : ['--object', 'secret,id=key,file=/dev/fd/3,format=base64']),
-    '--blockdev',
-    JSON.stringify(blockdev),
-    '--export',
-    JSON.stringify(fuse),
-  ];
+  #files(id: RbdVolumeId): { readonly file: string; readonly isEncrypted: boolean }[] {
+    return [
+      { file: this.#file(id, encryptedFile), isEncrypted: true },
+      { file: this.#file(id, plainFile), isEncrypted: false },
+    ];
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

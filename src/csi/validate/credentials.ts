@@ -31,6 +31,17 @@ export function readCredentials(secrets: ReadonlyMap<string, string>): Credentia
   return inTree === '' ? undefined : credentials('userID', 'admin', 'key', inTree);
 }
 
+/**
+ * What opens encrypted volumes, ceph-csi's name for it; undefined when there is none. Line ends at its end are cut off, as
+ * `echo PASSPHRASE | base64` leaves one; blanks may be meant.
+ * @throws DriverError INVALID_ARGUMENT for one that a program would take as shorter than it is.
+ */
+export function readPassphrase(secrets: ReadonlyMap<string, string>): Secret | undefined {
+  const value = (secrets.get('encryptionPassphrase') ?? '').replace(/[\r\n]+$/, '');
+  if (value.includes('\0')) throw invalid("the Secret's encryptionPassphrase holds a NUL character: leave it out");
+  return value === '' ? undefined : new Secret(value);
+}
+
 function credentials(userField: string, user: string, keyField: string, key: string): Credentials {
   if (user.startsWith('client.'))
     throw invalid(`the Secret's ${userField} starts with "client.": write the name without it`);

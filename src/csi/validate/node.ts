@@ -7,7 +7,7 @@ import type { VolumePathInput } from '../../node/volume-at.js';
 import type { csi } from '../gen/csi.js';
 import { readCapability } from './capabilities.js';
 import { readPublishContext } from '../publish-context.js';
-import { readCredentials } from './credentials.js';
+import { readCredentials, readPassphrase } from './credentials.js';
 import { invalid, readInt64, readMap, requireId, requirePath } from './fields.js';
 
 export function readStage(request: csi.v1.NodeStageVolumeRequest): StageInput {
@@ -22,6 +22,7 @@ export function readStage(request: csi.v1.NodeStageVolumeRequest): StageInput {
     context: readMap('volume_context', request.volume_context),
     attached: readPublishContext(request.publish_context),
     credentials,
+    passphrase: readPassphrase(request.secrets),
   };
 }
 
@@ -55,6 +56,7 @@ export function readPublish(request: csi.v1.NodePublishVolumeRequest): PublishIn
     context: readMap('volume_context', request.volume_context),
     attached,
     credentials: readCredentials(request.secrets),
+    passphrase: readPassphrase(request.secrets),
   };
 }
 

@@ -21,10 +21,11 @@ class FakeDaemons implements DaemonHost {
   started: DaemonStart | undefined;
   onStart: (daemon: DaemonStart) => Promise<void> = async () => Promise.resolve();
 
-  start: DaemonHost['start'] = async (daemon) => {
+  run: DaemonHost['run'] = async (daemon) => {
     this.started = daemon;
     this.running.set(1000 + this.running.size, daemon.args.join(' '));
     await this.onStart(daemon);
+    return { exitCode: 0, stdout: '', stderr: '' };
   };
 
   find: DaemonHost['find'] = async (_program, argument) =>
@@ -108,7 +109,7 @@ t.test('ceph-fuse reads nothing from /etc/ceph, leaves no log, and gets its key 
       '--client_fs cephfs --client_mount_timeout=15 --log_file= --admin_socket=SOCKET ' +
       `-o fsname=${idText},subtype=ceph-fuse,noatime ${target}`,
   );
-  t.equal(daemons.started?.secret?.reveal(), 'AQDkey==');
+  t.equal(daemons.started?.secrets?.[0]?.reveal(), 'AQDkey==');
   t.equal(await mounter.isServed(id), true);
   t.equal(await mounter.isServed({ ...id, path: '/volumes/csi' }), false);
 });
@@ -118,7 +119,7 @@ t.test('without a key, the keyring that librados has found is named', async (t) 
   await mounter.mount(testContext(), { ...request, key: undefined, keyring: '/etc/a,/etc/b', readOnly: true });
   t.match(daemons.started?.args.join(' '), '--keyring /etc/a,/etc/b --client_mountpoint');
   t.match(daemons.started?.args.join(' '), ',subtype=ceph-fuse,ro,noatime');
-  t.equal(daemons.started?.secret, undefined);
+  t.equal(daemons.started?.secrets, undefined);
 });
 
 for (const [version, wants] of [

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import type { MapRequest } from '../../../src/backend/rbd/mapper.js';
 import { NbdMapper } from '../../../src/backend/rbd/nbd-mapper.js';
 import type { RbdVolumeId } from '../../../src/domain/volume-id.js';
+import { type DaemonHost, type DaemonStart, localDaemons } from '../../../src/platform/daemons.js';
 import { Secret } from '../../../src/platform/secret.js';
 import { testContext } from '../../platform/test-context.js';
 import { fakeExec, type ProgramRun } from '../fake-exec.js';
@@ -43,7 +44,16 @@ const machine = {
 function nbd(t: Test, answer?: (run: ProgramRun) => Partial<ExecResult> | undefined) {
   const root = t.testdir(machine);
   const { exec, runs, first } = fakeExec(answer);
-  return { mapper: new NbdMapper({ exec, sysBlock: join(root, 'block'), proc: join(root, 'proc') }), runs, first };
+  const started: DaemonStart[] = [];
+  const daemons: DaemonHost = {
+    ...localDaemons,
+    run: async (daemon) => {
+      started.push(daemon);
+      return Promise.resolve({ exitCode: 0, stdout: '', stderr: '', ...answer?.({ ...daemon, options: {} }) });
+    },
+  };
+  const mapper = new NbdMapper({ exec, daemons, sysBlock: join(root, 'block'), proc: join(root, 'proc') });
+  return { mapper, runs, started, first };
 }
 
 t.test("an image is found by the command line of the device's process, whole words only", async (t) => {
@@ -56,17 +66,17 @@ t.test("an image is found by the command line of the device's process, whole wor
     t.notOk(await mapper.isImage(device, id), device);
 });
 
-t.test('map calls rbd-nbd with each option as one of its own, and the key goes to standard input alone', async (t) => {
-  const { mapper, runs, first } = nbd(t, () => ({ stdout: '/dev/nbd5\n' }));
+t.test('map calls rbd-nbd with each option as one of its own, and the key goes to a file of its own', async (t) => {
+  const { mapper, started } = nbd(t, () => ({ stdout: '/dev/nbd5\n' }));
   t.strictSame(await mapper.map(testContext(), request), { device: '/dev/nbd5', readOnly: false });
-  t.equal(first().program, 'rbd-nbd');
+  t.equal(started[0]?.program, 'rbd-nbd');
   t.equal(
-    first().args.join(' '),
-    'map ssd/csi-vol-1 --conf /dev/null --mon-host 10.0.0.1 --id kube --keyfile /dev/stdin --try-netlink --timeout=30',
+    started[0]?.args.join(' '),
+    'map ssd/csi-vol-1 --conf /dev/null --mon-host 10.0.0.1 --id kube --keyfile /dev/fd/3 --try-netlink --timeout=30',
   );
-  t.equal(first().options.stdin, marker);
+  t.equal(started[0]?.secrets?.[0]?.reveal(), marker);
   await mapper.map(testContext(), { ...request, readOnly: true, options: [] });
-  t.match(runs[1]?.args.join(' '), /--keyfile \/dev\/stdin --read-only$/);
+  t.match(started[1]?.args.join(' '), /--keyfile \/dev\/fd\/3 --read-only$/);
 });
 
 t.test('a failed map says what rbd-nbd says, without the key', async (t) => {
@@ -94,6 +104,6 @@ t.test('it takes images of any features; a missing module or program is named', 
   const missing = nbd(t, () => ({ exitCode: null, failure: 'not-found' }));
   t.match(await missing.mapper.objection(), /rbd-nbd is not installed \(apt-get install rbd-nbd\)/);
   const { exec, runs } = fakeExec(() => ({ exitCode: 1 }));
-  t.match(await new NbdMapper({ exec, sysBlock: t.testdir({}) }).objection(), /no nbd module/);
+  t.match(await new NbdMapper({ exec, daemons: localDaemons, sysBlock: t.testdir({}) }).objection(), /no nbd module/);
   t.strictSame(runs[0]?.args, ['nbd']);
 });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { socketPathOf } from '../../src/csi/socket.js';
+import { socketPathOf } from '../../src/platform/socket.js';
 
 for (const [endpoint, path] of [
   ['unix:///run/csi.sock', '/run/csi.sock'],

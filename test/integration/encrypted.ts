@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { truncate } from 'node:fs/promises';
+import { formatVolumeId } from '../../src/domain/volume-id.js';
+import type { Site } from './site.js';
+import type { VolumeLife } from './volume-life.js';
+
+export const mib = 1n << 20n;
+/** What a LUKS2 header takes of an image with objects of 4 MiB. */
+export const headerBytes = 16n * mib;
+
+/** Secrets of requests that carry a passphrase and nothing else. */
+export const passphrase = `correct horse ${randomBytes(8).toString('hex')} ünïcode`;
+export const secrets = { encryptionPassphrase: passphrase };
+
+/** A LUKS2 header made by hand, with this passphrase and little work to derive the key. */
+export function luksFormat(file: string, ...options: string[]): void {
+  const fast = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
+  execFileSync('cryptsetup', ['luksFormat', '-q', '--type', 'luks2', ...fast, ...options, '--key-file', '-', file], {
+    input: passphrase,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+}
+
+/** Makes an image of a file that is prepared so. @returns its volume id. */
+export async function importImage(
+  site: Site,
+  life: VolumeLife,
+  name: string,
+  bytes: bigint,
+  prepare: (file: string) => void,
+): Promise<string> {
+  const file = await life.file('disk', '');
+  await truncate(file, Number(bytes));
+  prepare(file);
+  await site.cluster.rbd(['import', '--no-progress', file, `${site.pool}/${name}`]);
+  const id = formatVolumeId({ backend: 'rbd', clusterId: 'default', pool: site.pool, namespace: '', image: name });
+  life.owns(id);
+  return id;
+}
+
+/** The name of a volume's image. */
+export function imageOf(volumeId: string): string {
+  return volumeId.split(':').at(-1) ?? '';
+}
