@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatVolumeId } from '../../src/domain/volume-id.js';
@@ -44,6 +45,13 @@ export async function importImage(
 /** The name of a volume's image. */
 export function imageOf(volumeId: string): string {
   return volumeId.split(':').at(-1) ?? '';
+}
+
+/** Names of the LUKS devices that are open. */
+export function openDevices(): string[] {
+  const devices = readdirSync('/sys/block').filter((name) => name.startsWith('dm-'));
+  const names = devices.map((name) => readFileSync(`/sys/block/${name}/dm/name`, 'utf8').trim());
+  return names.filter((name) => name.startsWith('cuttle-'));
 }
 
 const flatWithinMs = 30_000;
