@@ -39,28 +39,35 @@ async function firstBlock(device: string): Promise<string> {
   return buffer.toString();
 }
 
-t.test('an encrypted volume has the size that was asked for, keeps its data, and shows nothing of it in the pool', async (t) => {
-  const life = site.life(t);
-  const create = { name: 'first', parameters: encrypted, requiredBytes: 32n * mib };
-  const volume = await life.create(create);
-  t.equal(volume.bytes, 32n * mib);
-  t.equal(BigInt((await imageInfo(cluster, `${pool}/${imageOf(volume.id)}`)).size), 32n * mib + headerBytes);
-  t.equal((await life.rpc.getVolume(volume.id)).bytes, 32n * mib);
-  t.equal((await life.rpc.listed()).find(({ id }) => id === volume.id)?.bytes, 32n * mib);
-  t.strictSame(await life.create(create), volume, 'asked for again, it is the same');
-  t.equal(volume.context.encrypted, 'true');
-  const paths = await life.attach(volume.id, { context: volume.context, secrets });
-  await writeFile(join(paths.targetPath, 'data'), marker.repeat(100), { flush: true });
-  await life.detach(volume.id, paths);
-  const raw = await rawImage(volume.id);
-  t.equal(raw.toString('latin1', 0, 4), 'LUKS');
-  t.notOk(raw.includes(marker));
-  t.notOk(raw.includes(passphrase));
-  const again = await life.attach(volume.id, { context: volume.context, secrets });
-  t.equal(await readFile(join(again.targetPath, 'data'), 'utf8'), marker.repeat(100));
-  await life.rpc.stage(volume.id, again.stagingPath, { context: volume.context });
-  t.equal((await imageDaemons(site.driver.runDir)).length, 1, 'a repeated stage needs no passphrase, and no second daemon');
-});
+t.test(
+  'an encrypted volume has the size that was asked for, keeps its data, and shows nothing of it in the pool',
+  async (t) => {
+    const life = site.life(t);
+    const create = { name: 'first', parameters: encrypted, requiredBytes: 32n * mib };
+    const volume = await life.create(create);
+    t.equal(volume.bytes, 32n * mib);
+    t.equal(BigInt((await imageInfo(cluster, `${pool}/${imageOf(volume.id)}`)).size), 32n * mib + headerBytes);
+    t.equal((await life.rpc.getVolume(volume.id)).bytes, 32n * mib);
+    t.equal((await life.rpc.listed()).find(({ id }) => id === volume.id)?.bytes, 32n * mib);
+    t.strictSame(await life.create(create), volume, 'asked for again, it is the same');
+    t.equal(volume.context.encrypted, 'true');
+    const paths = await life.attach(volume.id, { context: volume.context, secrets });
+    await writeFile(join(paths.targetPath, 'data'), marker.repeat(100), { flush: true });
+    await life.detach(volume.id, paths);
+    const raw = await rawImage(volume.id);
+    t.equal(raw.toString('latin1', 0, 4), 'LUKS');
+    t.notOk(raw.includes(marker));
+    t.notOk(raw.includes(passphrase));
+    const again = await life.attach(volume.id, { context: volume.context, secrets });
+    t.equal(await readFile(join(again.targetPath, 'data'), 'utf8'), marker.repeat(100));
+    await life.rpc.stage(volume.id, again.stagingPath, { context: volume.context });
+    t.equal(
+      (await imageDaemons(site.driver.runDir)).length,
+      1,
+      'a repeated stage needs no passphrase, and no second daemon',
+    );
+  },
+);
 
 t.test('GetCapacity takes the header off', async (t) => {
   const life = site.life(t);

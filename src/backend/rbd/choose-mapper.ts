@@ -8,7 +8,9 @@ const former: Readonly<Partial<Record<Mounter, MapperKind>>> = { rbd: 'krbd', 'r
 
 /** The mappers that a StorageClass's `mounter` may come to. */
 export function kindsOf(mounter: string): readonly MapperKind[] {
-  return mounter === 'auto' ? mapperKinds : mapperKinds.filter((kind) => kind === (former[mounter as Mounter] ?? mounter));
+  return mounter === 'auto'
+    ? mapperKinds
+    : mapperKinds.filter((kind) => kind === (former[mounter as Mounter] ?? mounter));
 }
 
 /**

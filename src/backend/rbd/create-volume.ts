@@ -90,7 +90,11 @@ function creationOf({ sizeBytes, parameters, limits, record }: CreateRequest): I
     ...(dataPool === undefined ? {} : { dataPool }),
     ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
     ...(stripeCount === undefined ? {} : { stripeCount }),
-    metadata: { key: recordKey, value: JSON.stringify(record), beside: new Map([...limits, ...encryptionMetadata(headerBytes)]) },
+    metadata: {
+      key: recordKey,
+      value: JSON.stringify(record),
+      beside: new Map([...limits, ...encryptionMetadata(headerBytes)]),
+    },
   };
 }
 

@@ -5,7 +5,14 @@ import { DriverError } from '../../domain/errors.js';
 import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { StageInput } from '../backend.js';
-import { type Encryption, encryptionMetadata, headerBytesIn, headerBytesFor, luksMark, missingPassphrase } from './encryption.js';
+import {
+  type Encryption,
+  encryptionMetadata,
+  headerBytesIn,
+  headerBytesFor,
+  luksMark,
+  missingPassphrase,
+} from './encryption.js';
 import type { MappedContent } from './mapper.js';
 import { encryptedKey, formattedKey } from './metadata-keys.js';
 import { imageSpec } from './rbd-program.js';

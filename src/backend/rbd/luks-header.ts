@@ -46,7 +46,10 @@ async function formatIfBlank(
     const header = await luks.header(device, { signal: ctx.signal });
     if (header.keyslots > 0) return encryption.remember(header.dataOffsetBytes);
     // Nobody can ever have written through a header without a key.
-    ctx.log.warn({ image: imageSpec(id) }, 'formatting anew an image whose LUKS header has no key: luksFormat was cut off');
+    ctx.log.warn(
+      { image: imageSpec(id) },
+      'formatting anew an image whose LUKS header has no key: luksFormat was cut off',
+    );
   } else if (found.kind !== 'blank') {
     throw foreign(found, device, request);
   }

@@ -121,7 +121,9 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   /** Every place where the volume is mounted, or its device bound; one entry for each layer. */
   async mountsOf(id: RbdVolumeId): Promise<string[]> {
     const table = await this.#deps.mounter.list();
-    const own = await Promise.all(table.map(async (entry) => this.#isImage(await deviceOf(entry, this.#deps.luks), id)));
+    const own = await Promise.all(
+      table.map(async (entry) => this.#isImage(await deviceOf(entry, this.#deps.luks), id)),
+    );
     return table.filter((_entry, i) => own[i] === true).map((entry) => entry.mountPoint);
   }
 

@@ -119,7 +119,10 @@ t.test('what has a header already is opened and never formatted, and remembered 
   const known = bench(t, { found: luks, isFormatted: true });
   await known.mapper.map(testContext(), known.request);
   t.same(verbs(known.runs), ['cryptsetup open']);
-  const adopted = bench(t, { found: luks, answer: ({ args }) => (args[0] === 'luksDump' ? dump({ '0': {} }) : undefined) });
+  const adopted = bench(t, {
+    found: luks,
+    answer: ({ args }) => (args[0] === 'luksDump' ? dump({ '0': {} }) : undefined),
+  });
   await adopted.mapper.map(testContext(), adopted.request);
   t.same(verbs(adopted.runs), ['cryptsetup luksDump', 'cryptsetup open']);
   t.same(adopted.remembered, [32n << 20n], 'what its own header says');
@@ -150,7 +153,12 @@ for (const [what, machine, code, message] of refusals) {
 
 const failures: readonly [string, Partial<ExecResult>, string, RegExp][] = [
   ['a wrong passphrase', { exitCode: 2 }, 'UNAUTHENTICATED', /the Secret's encryptionPassphrase does not open volume/],
-  ['another failure', { exitCode: 1, stderr: `bad ${marker}` }, 'INTERNAL', /could not open the LUKS device.*bad \*\*\*/],
+  [
+    'another failure',
+    { exitCode: 1, stderr: `bad ${marker}` },
+    'INTERNAL',
+    /could not open the LUKS device.*bad \*\*\*/,
+  ],
   ['a call that was given up', { exitCode: null, failure: 'aborted' }, 'ABORTED', /given up/],
 ];
 for (const [what, result, code, message] of failures) {
@@ -205,7 +213,10 @@ t.test('unmap closes before it unmaps, and says what is in use', async (t) => {
 t.test('without cryptsetup or dm-crypt an encrypted volume meets an objection, a plain one none', async (t) => {
   const missing = bench(t, { answer: () => ({ exitCode: null, failure: 'not-found' }) });
   t.equal(await missing.mapper.objection(1n, 'plain'), undefined);
-  t.match(await missing.mapper.objection(1n, 'encrypted'), /cryptsetup is not installed \(apt-get install cryptsetup-bin\)/);
+  t.match(
+    await missing.mapper.objection(1n, 'encrypted'),
+    /cryptsetup is not installed \(apt-get install cryptsetup-bin\)/,
+  );
   t.equal(await bench(t).mapper.objection(1n, 'encrypted clone'), undefined);
   const { exec } = fakeExec(({ program }) => (program === 'modprobe' ? { exitCode: 1 } : undefined));
   t.notOk(await new Luks({ exec, sysModule: '/no/such' }).canOpen());

@@ -132,11 +132,11 @@ t.test('an image is formatted once: the mark is written, stays what it was, and 
 
 t.test('while an image is formatted its header is locked, and another node’s lock is waited for', async (t) => {
   const { pool, locks } = fakePool(2);
-  const { exclusively } = encryptionOf(testContext(), pool, headerWith({}), { id, passphrase });
-  t.equal(await exclusively(async () => Promise.resolve(locks.length)), 3);
+  const encryption = encryptionOf(testContext(), pool, headerWith({}), { id, passphrase });
+  t.equal(await encryption.exclusively(async () => Promise.resolve(locks.length)), 3);
   t.same(locks, ['rbd_header.1', 'rbd_header.1', 'rbd_header.1', 'free rbd_header.1']);
   await t.rejects(
-    exclusively(async () => Promise.reject(new Error('cut off'))),
+    encryption.exclusively(async () => Promise.reject(new Error('cut off'))),
     { message: 'cut off' },
   );
   t.equal(locks.at(-1), 'free rbd_header.1', 'a failure frees it too');

@@ -48,33 +48,36 @@ t.test('an image that "rbd encryption format" has made is opened by both', async
   t.equal((await life.rpc.getVolume(id)).bytes, 32n * mib, 'what the header takes is known from then on');
 });
 
-t.test('clones and larger restores open with their source’s passphrase at once, and by librbd when they are flat', async (t) => {
-  const life = site.life(t);
-  const parameters = { ...encrypted, mounter: 'krbd' };
-  const source = await life.create({ parameters, requiredBytes: 32n * mib });
-  const first = await life.stage(source.id, { context: source.context, secrets });
-  await writeFile(join(first, 'data'), 'source', { flush: true });
-  await life.unstage(source.id, first);
-  const snapshot = await life.snapshot(source.id);
-  for (const [from, requiredBytes] of [
-    [{ volume: source.id }, 32n * mib],
-    [{ snapshot: snapshot.id }, 80n * mib],
-  ] as const) {
-    const clone = await life.create({ parameters, source: from, requiredBytes });
-    t.equal(clone.bytes, requiredBytes);
-    const byLibrbd = { context: { ...clone.context, mounter: 'userspace' }, secrets };
-    const early = await refusal(life.rpc.stage(clone.id, site.path('stage'), byLibrbd));
-    t.equal(early.code, 'FAILED_PRECONDITION');
-    t.match(early.message, /encrypted clone.*krbd and nbd/);
-    const there = await life.stage(clone.id, { context: clone.context, secrets });
-    t.equal(await readFile(join(there, 'data'), 'utf8'), 'source');
-    const { blocks, bsize } = await statfs(there);
-    t.ok(BigInt(blocks * bsize) > (requiredBytes * 7n) / 10n);
-    await writeFile(join(there, 'data'), 'clone', { flush: true });
-    await life.unstage(clone.id, there);
-    await site.cluster.rbd(['flatten', '--no-progress', `${site.pool}/${imageOf(clone.id)}`]);
-    const paths = await attachWhenFlat(life, clone.id, byLibrbd);
-    t.equal(await readFile(join(paths.targetPath, 'data'), 'utf8'), 'clone');
-    await life.detach(clone.id, paths);
-  }
-});
+t.test(
+  'clones and larger restores open with their source’s passphrase at once, and by librbd when they are flat',
+  async (t) => {
+    const life = site.life(t);
+    const parameters = { ...encrypted, mounter: 'krbd' };
+    const source = await life.create({ parameters, requiredBytes: 32n * mib });
+    const first = await life.stage(source.id, { context: source.context, secrets });
+    await writeFile(join(first, 'data'), 'source', { flush: true });
+    await life.unstage(source.id, first);
+    const snapshot = await life.snapshot(source.id);
+    for (const [from, requiredBytes] of [
+      [{ volume: source.id }, 32n * mib],
+      [{ snapshot: snapshot.id }, 80n * mib],
+    ] as const) {
+      const clone = await life.create({ parameters, source: from, requiredBytes });
+      t.equal(clone.bytes, requiredBytes);
+      const byLibrbd = { context: { ...clone.context, mounter: 'userspace' }, secrets };
+      const early = await refusal(life.rpc.stage(clone.id, site.path('stage'), byLibrbd));
+      t.equal(early.code, 'FAILED_PRECONDITION');
+      t.match(early.message, /encrypted clone.*krbd and nbd/);
+      const there = await life.stage(clone.id, { context: clone.context, secrets });
+      t.equal(await readFile(join(there, 'data'), 'utf8'), 'source');
+      const { blocks, bsize } = await statfs(there);
+      t.ok(BigInt(blocks * bsize) > (requiredBytes * 7n) / 10n);
+      await writeFile(join(there, 'data'), 'clone', { flush: true });
+      await life.unstage(clone.id, there);
+      await site.cluster.rbd(['flatten', '--no-progress', `${site.pool}/${imageOf(clone.id)}`]);
+      const paths = await attachWhenFlat(life, clone.id, byLibrbd);
+      t.equal(await readFile(join(paths.targetPath, 'data'), 'utf8'), 'clone');
+      await life.detach(clone.id, paths);
+    }
+  },
+);

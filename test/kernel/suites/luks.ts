@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { deviceSizeBytes } from 'mount-utils-ts';
 import t from 'tap';
 import { blockCapability, mountCapability } from '../../harness/requests.js';
-import { headerBytes, imageOf, importImage, luksFormat, mib, openDevices, secrets } from '../../integration/encrypted.js';
+import {
+  headerBytes,
+  imageOf,
+  importImage,
+  luksFormat,
+  mib,
+  openDevices,
+  secrets,
+} from '../../integration/encrypted.js';
 import { imageInfo } from '../../integration/images.js';
 import { mountEntry } from '../../integration/leftovers.js';
 import { refusal } from '../../integration/outcome.js';
@@ -81,7 +89,9 @@ t.test('what else is on an image is refused by both kinds of mappers, and no dev
     luksFormat(file);
   });
   for (const mounter of ['krbd', 'nbd']) {
-    const asked = await refusal(life.rpc.stage(plain, site.path('s'), { context: { encrypted: 'true', mounter }, secrets }));
+    const asked = await refusal(
+      life.rpc.stage(plain, site.path('s'), { context: { encrypted: 'true', mounter }, secrets }),
+    );
     t.equal(asked.code, 'FAILED_PRECONDITION');
     t.match(asked.message, /holds a ext4 file system and no LUKS header/);
     const unasked = await refusal(life.rpc.stage(unmarked, site.path('s'), { context: { mounter }, secrets }));
@@ -93,7 +103,10 @@ t.test('what else is on an image is refused by both kinds of mappers, and no dev
 
 t.test('a reader gets a read-only device', async (t) => {
   const life = site.life(t);
-  const { id, context } = await life.create({ parameters: { ...encrypted, mounter: 'krbd' }, requiredBytes: 32n * mib });
+  const { id, context } = await life.create({
+    parameters: { ...encrypted, mounter: 'krbd' },
+    requiredBytes: 32n * mib,
+  });
   const capability = mountCapability('SINGLE_NODE_READER_ONLY');
   const blank = await refusal(life.rpc.stage(id, site.path('stage'), { capability, context, secrets }));
   t.match(blank.message, /blank/);
