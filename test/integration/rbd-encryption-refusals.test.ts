@@ -95,6 +95,18 @@ t.test(
   },
 );
 
+t.test('an image that "rbd encryption format" has made is adopted', async (t) => {
+  const life = site.life(t);
+  const id = await importImage(site, life, 'by-librbd', imageBytes, () => undefined);
+  await cluster.rbd(['encryption', 'format', `${pool}/by-librbd`, 'luks2', await life.file('passphrase', passphrase)]);
+  const paths = await life.attach(id, { context, secrets });
+  await writeFile(join(paths.targetPath, 'data'), 'adopted', { flush: true });
+  await life.detach(id, paths);
+  t.equal((await life.rpc.getVolume(id)).bytes, 32n * mib);
+  const again = await life.attach(id, { secrets });
+  t.equal(await readFile(join(again.targetPath, 'data'), 'utf8'), 'adopted');
+});
+
 t.test(
   'a luksFormat that was cut off before it had made a key is begun anew; a header that others made is not',
   async (t) => {

@@ -10,8 +10,8 @@ import { type MappedContent, type Mapper, type MapRequest, type Mapping, waitFor
 
 /** For uuidV5: a device-mapper name has at most 127 bytes, fewer than a volume id. */
 const names = '1b3c2f3e-6f0a-5d3b-9a55-3a9d2c5f8e10';
-/** Deriving the key takes a second, on a busy node more. */
-const openTimeoutMs = 60_000;
+/** Deriving the key takes a second, on a node that is short of processors many. */
+const openTimeoutMs = 100_000;
 
 /** What a volume's opened LUKS device is called: it follows from the volume id, so that no state file is needed to find it. */
 export function luksName(id: RbdVolumeId): string {

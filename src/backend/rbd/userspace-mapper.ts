@@ -27,6 +27,8 @@ import { cephConf, daemonArguments, daemonSecrets } from './userspace-daemon.js'
 const program = 'qemu-storage-daemon';
 const probeTimeoutMs = 2_000;
 const startTimeoutMs = 30_000;
+/** Deriving the key of an encrypted image takes a second, on a node that is short of processors many. */
+const openTimeoutMs = 100_000;
 const refreshTimeoutMs = 20_000;
 /** SIGTERM makes the daemon flush first: a slow cluster gets the time. */
 const stopGraceMs = 30_000;
@@ -141,7 +143,7 @@ export class UserspaceMapper implements Mapper {
         program,
         args: daemonArguments(request, file, conf),
         secrets: daemonSecrets(request),
-        timeoutMs: startTimeoutMs,
+        timeoutMs: request.encryption === undefined ? startTimeoutMs : openTimeoutMs,
       });
       return { device: await attachLoop(this.#deps.exec, file, { readOnly, directIo: true }, ctx), readOnly };
     } catch (error) {

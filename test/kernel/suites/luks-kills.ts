@@ -7,12 +7,14 @@ import { Site } from '../../integration/site.js';
 t.setTimeout(580_000);
 
 const site = await Site.open(t);
+/** Deriving keys takes long where a processor is emulated. */
+const patientMs = 240_000;
 const encrypted = { backend: 'rbd', clusterID: 'default', pool: site.pool, encrypted: 'true' };
 
 t.test('kill -9 at any instant of a first stage: the same request again completes it', async (t) => {
-  const life = site.life(t);
+  const life = site.life(t, undefined, patientMs);
   for (const mounter of ['krbd', 'nbd']) {
-    for (const afterMs of [150, 900, 2_000, 3_500]) {
+    for (const afterMs of [500, 4_000]) {
       const { id, context } = await life.create({ parameters: { ...encrypted, mounter }, requiredBytes: 32n * mib });
       const path = site.path('stage');
       const use = { context, secrets, path };
@@ -33,7 +35,7 @@ t.test('kill -9 at any instant of a first stage: the same request again complete
 
 /** What a killed driver's programs still hold is let go of when they end: the orchestrator repeats the request until then. */
 async function completed(request: () => Promise<unknown>): Promise<void> {
-  const end = Date.now() + 90_000;
+  const end = Date.now() + patientMs;
   for (;;) {
     try {
       await request();

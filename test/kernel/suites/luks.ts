@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFile, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deviceSizeBytes } from 'mount-utils-ts';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { blockCapability, mountCapability } from '../../harness/requests.js';
 import {
   headerBytes,
@@ -26,12 +26,13 @@ t.setTimeout(580_000);
 const site = await Site.open(t);
 const encrypted = { backend: 'rbd', clusterID: 'default', pool: site.pool, encrypted: 'true' };
 /** Deriving keys takes long where a processor is emulated. */
-const patientMs = 200_000;
+const patientMs = 240_000;
+const patient = (t: Test) => site.life(t, undefined, patientMs);
 
 for (const mounter of ['krbd', 'nbd']) {
   t.test(`${mounter} with dm-crypt: formatted once, written, unstaged, staged again, grown in use`, async (t) => {
-    const life = site.life(t);
-    const rpc = life.rpc.within(patientMs);
+    const life = patient(t);
+    const rpc = life.rpc;
     const { id, context, bytes } = await life.create({
       parameters: { ...encrypted, mounter },
       requiredBytes: 64n * mib,
@@ -65,7 +66,7 @@ for (const mounter of ['krbd', 'nbd']) {
   });
 
   t.test(`a raw block volume through ${mounter} has exactly the size that was asked for`, async (t) => {
-    const life = site.life(t);
+    const life = patient(t);
     const capability = blockCapability();
     const create = { parameters: { ...encrypted, mounter }, capabilities: [capability], requiredBytes: 32n * mib };
     const { id, context } = await life.create(create);
@@ -81,7 +82,7 @@ for (const mounter of ['krbd', 'nbd']) {
 }
 
 t.test('what else is on an image is refused by both kinds of mappers, and no device stays open', async (t) => {
-  const life = site.life(t);
+  const life = patient(t);
   const plain = await importImage(site, life, 'plain', 48n * mib, (file) =>
     execFileSync('mkfs.ext4', ['-q', '-F', file]),
   );
@@ -102,7 +103,7 @@ t.test('what else is on an image is refused by both kinds of mappers, and no dev
 });
 
 t.test('a reader gets a read-only device', async (t) => {
-  const life = site.life(t);
+  const life = patient(t);
   const { id, context } = await life.create({
     parameters: { ...encrypted, mounter: 'krbd' },
     requiredBytes: 32n * mib,
