@@ -9,7 +9,7 @@ import { parseLimits, rbdMutableParameterNames } from '../../src/backend/rbd/mut
 import { nodeParameters, parseParameters, rbdParameterNames } from '../../src/backend/rbd/parameters.js';
 import { readClusterFile } from '../../src/config/cluster-file.js';
 import { helpText } from '../../src/config/options.js';
-import { readCredentials } from '../../src/csi/validate/credentials.js';
+import { readCredentials, readPassphrase } from '../../src/csi/validate/credentials.js';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import { makeCephxKey } from '../domain/make-cephx-key.js';
 import { repositoryRoot } from '../house/read-sources.js';
@@ -114,7 +114,10 @@ t.test('the StorageClass example is one that the driver takes', (t) => {
 });
 
 t.test("the Secret's keys on the page are those that the driver reads", (t) => {
-  const rows = firstCells('Keys of the Secret').map((cell) => cell.split(', '));
+  const cells = firstCells('Keys of the Secret');
+  t.equal(cells.pop(), 'encryptionPassphrase');
+  t.ok(readPassphrase(new Map([['encryptionPassphrase', 'x']])));
+  const rows = cells.map((cell) => cell.split(', '));
   t.equal(rows.length, 3);
   for (const names of rows) {
     const secrets = new Map(names.map((name) => [name, name.endsWith('ID') ? 'kube' : makeCephxKey()]));

@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatVolumeId } from '../../src/domain/volume-id.js';
+import type { NodeOptions } from '../harness/requests.js';
 import type { Site } from './site.js';
 import type { VolumeLife } from './volume-life.js';
 
@@ -42,4 +45,30 @@ export async function importImage(
 /** The name of a volume's image. */
 export function imageOf(volumeId: string): string {
   return volumeId.split(':').at(-1) ?? '';
+}
+
+/** Names of the LUKS devices that are open. */
+export function openDevices(): string[] {
+  const devices = readdirSync('/sys/block').filter((name) => name.startsWith('dm-'));
+  const names = devices.map((name) => readFileSync(`/sys/block/${name}/dm/name`, 'utf8').trim());
+  return names.filter((name) => name.startsWith('cuttle-'));
+}
+
+const flatWithinMs = 30_000;
+
+/** The userspace mapper takes an encrypted clone when it is flat, which the driver sees to: until then it says so. */
+export async function attachWhenFlat(
+  life: VolumeLife,
+  volumeId: string,
+  options: NodeOptions,
+): Promise<{ stagingPath: string; targetPath: string }> {
+  const end = Date.now() + flatWithinMs;
+  for (;;) {
+    try {
+      return await life.attach(volumeId, options);
+    } catch (error) {
+      if (!(error as Error).message.includes('flat') || Date.now() > end) throw error;
+      await sleep(300);
+    }
+  }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { deviceSizeBytes } from 'mount-utils-ts';
 import { blockCapability, mountCapability } from '../harness/requests.js';
-import { headerBytes, imageOf, mib, passphrase, secrets } from './encrypted.js';
+import { attachWhenFlat, headerBytes, imageOf, mib, passphrase, secrets } from './encrypted.js';
 import { imageInfo } from './images.js';
 import { refusal } from './outcome.js';
 import { imageDaemons, Site } from './site.js';
@@ -18,7 +18,8 @@ const marker = 'this sentence is not to be read in the pool';
 
 /** The image's own bytes, as whoever can read the pool sees them. */
 async function rawImage(volumeId: string): Promise<Buffer> {
-  const keyring = execFileSync('ceph-conf', ['-c', cluster.confPath, '-s', 'keyring', '-n', 'client.admin']);
+  const lookUp = ['--conf', cluster.confPath, '--show-config-value', 'keyring', '-n', 'client.admin'];
+  const keyring = execFileSync('ceph-conf', lookUp);
   const args = ['--conf', cluster.confPath, '--keyring', keyring.toString().trim(), 'export', '--no-progress'];
   const output = execFileSync('rbd', [...args, `${pool}/${imageOf(volumeId)}`, '-'], { maxBuffer: 1 << 30 });
   return Promise.resolve(output);
@@ -110,15 +111,16 @@ t.test('it grows in use and unused, by what was asked for, and shrinks by nothin
   await life.rpc.expandNode(id, paths.targetPath, 512n * mib);
   t.equal(BigInt((await imageInfo(cluster, image)).size), 512n * mib + headerBytes, 'the image has kept its size');
   const { blocks, bsize } = await statfs(paths.targetPath);
-  t.ok(BigInt(blocks * bsize) > 480n * mib, 'df shows the new size');
+  t.ok(BigInt(blocks * bsize) > 420n * mib, 'df shows the new size');
   await writeFile(join(paths.targetPath, 'more'), Buffer.alloc(400 << 20, 'x'), { flush: true });
   await life.detach(id, paths);
   await life.rpc.expand(id, 640n * mib);
   const again = await life.attach(id, use);
-  t.ok(BigInt((await statfs(again.targetPath)).blocks * bsize) > 600n * mib, 'the next stage makes up for it');
+  t.ok(BigInt((await statfs(again.targetPath)).blocks * bsize) > 540n * mib, 'the next stage makes up for it');
   t.equal(await readFile(join(again.targetPath, 'data'), 'utf8'), marker);
   t.ok((await readFile(join(again.targetPath, 'more'))).every((byte) => byte === 'x'.charCodeAt(0)));
   t.match(await refusal(life.rpc.expand(id, 640n * mib, 630n * mib)), { code: 'INVALID_ARGUMENT' });
+  t.match(await refusal(life.rpc.expand(id, 100n * mib, 630n * mib)), { code: 'OUT_OF_RANGE' });
   t.match(await life.rpc.expand(id, 100n * mib), { bytes: 640n * mib });
 });
 
@@ -140,11 +142,11 @@ t.test('snapshots, restores and clones have their source’s passphrase, and the
     t.equal(clone.bytes, requiredBytes);
     t.equal(BigInt((await imageInfo(cluster, `${pool}/${imageOf(clone.id)}`)).size), requiredBytes + headerBytes);
     t.equal((await life.rpc.getVolume(clone.id)).bytes, requiredBytes);
-    const there = await life.attach(clone.id, { context: clone.context, secrets });
+    const there = await attachWhenFlat(life, clone.id, { context: clone.context, secrets });
     t.equal(await readFile(join(there.targetPath, 'data'), 'utf8'), marker);
     await writeFile(join(there.targetPath, 'data'), 'of the clone', { flush: true });
     const { blocks, bsize } = await statfs(there.targetPath);
-    t.ok(BigInt(blocks * bsize) > (requiredBytes * 8n) / 10n, 'its file system covers it');
+    t.ok(BigInt(blocks * bsize) > (requiredBytes * 7n) / 10n, 'its file system covers it');
     await life.detach(clone.id, there);
     const again = await life.attach(clone.id, { context: clone.context, secrets });
     t.equal(await readFile(join(again.targetPath, 'data'), 'utf8'), 'of the clone');

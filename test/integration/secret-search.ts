@@ -25,6 +25,9 @@ async function search(directory: string, needles: readonly Buffer[]): Promise<st
   return hits.flat();
 }
 
+/** What shows an image: to look into it would be to read the volume. */
+const images = ['image', 'image.luks'];
+
 /** Regular files. What is mounted below is left out: a directory that is being read could not be unmounted. */
 async function filesBelow(directory: string, device?: number): Promise<string[]> {
   // Whatever is found may be gone when it is looked at.
@@ -35,7 +38,7 @@ async function filesBelow(directory: string, device?: number): Promise<string[]>
     entries.map(async (entry) => {
       const path = join(directory, entry.name);
       if (entry.isDirectory()) return filesBelow(path, own.dev);
-      return entry.isFile() && entry.name !== 'image' ? [path] : [];
+      return entry.isFile() && !images.includes(entry.name) ? [path] : [];
     }),
   );
   return found.flat();

@@ -62,8 +62,8 @@ export class Site {
   }
 
   /** RPCs that are undone when the test ends, however it ends. */
-  life(t: Test, driver: () => Driver = () => this.driver): VolumeLife {
-    const life = new VolumeLife(this, driver);
+  life(t: Test, driver: () => Driver = () => this.driver, deadlineMs?: number): VolumeLife {
+    const life = new VolumeLife(this, driver, deadlineMs);
     t.teardown(async () => life.end());
     return life;
   }

@@ -15,9 +15,9 @@ export class VolumeLife {
   readonly #staged = new Map<string, string>();
   readonly #published = new Map<string, string>();
 
-  constructor(site: Site, driver: () => Driver) {
+  constructor(site: Site, driver: () => Driver, deadlineMs?: number) {
     this.#site = site;
-    this.rpc = new Rpc(driver);
+    this.rpc = new Rpc(driver, deadlineMs);
   }
 
   /** @param options.name a new one when left out */

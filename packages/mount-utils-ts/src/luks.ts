@@ -84,7 +84,8 @@ export class Luks {
       ],
       { timeoutMs: FORMAT_TIMEOUT_MS, stdin: passphrase },
     );
-    if (!succeeded(result)) throw failed('FormatFailed', `could not make a LUKS header on ${device}`, result, passphrase);
+    if (!succeeded(result))
+      throw failed('FormatFailed', `could not make a LUKS header on ${device}`, result, passphrase);
   }
 
   /** What the LUKS2 header says. Throws MountError of kind GetDiskFormatFailed, also for LUKS1. */

@@ -1,10 +1,17 @@
 import { DriverError } from '../../domain/errors.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { type Mapper, type MapperKind, type mounters } from './mapper.js';
+import { type MappedContent, type Mapper, type MapperKind, mapperKinds, type mounters } from './mapper.js';
 
 type Mounter = (typeof mounters)[number];
 
 const former: Readonly<Partial<Record<Mounter, MapperKind>>> = { rbd: 'krbd', 'rbd-nbd': 'nbd' };
+
+/** The mappers that a StorageClass's `mounter` may come to. */
+export function kindsOf(mounter: string): readonly MapperKind[] {
+  return mounter === 'auto'
+    ? mapperKinds
+    : mapperKinds.filter((kind) => kind === (former[mounter as Mounter] ?? mounter));
+}
 
 /**
  * `auto`: the first mapper that this node and this image's features allow, saying why the others were passed over. A named
@@ -16,13 +23,13 @@ export async function chooseMapper(
   mappers: readonly Mapper[],
   mounter: string,
   features: bigint,
-  isEncrypted = false,
+  content: MappedContent = 'plain',
 ): Promise<Mapper> {
-  const wanted = former[mounter as Mounter] ?? mounter;
-  const candidates = wanted === 'auto' ? mappers : mappers.filter((mapper) => mapper.kind === wanted);
+  const wanted = kindsOf(mounter);
+  const candidates = mappers.filter((mapper) => wanted.includes(mapper.kind));
   const objections: string[] = [];
   for (const mapper of candidates) {
-    const objection = await mapper.objection(features, isEncrypted);
+    const objection = await mapper.objection(features, content);
     if (objection === undefined) {
       if (objections.length > 0) ctx.log.info({ mapper: mapper.kind, passedOver: objections }, 'mapper chosen');
       return mapper;
@@ -31,6 +38,6 @@ export async function chooseMapper(
   }
   throw new DriverError(
     'FAILED_PRECONDITION',
-    `this node can't map the image with mounter "${mounter}": ${objections.join('; ')}${wanted === 'auto' ? '' : '; or set mounter to "auto"'}`,
+    `this node can't map the image with mounter "${mounter}": ${objections.join('; ')}${mounter === 'auto' ? '' : '; or set mounter to "auto"'}`,
   );
 }

@@ -15,6 +15,7 @@ import type { ImagePools } from './image-pools.js';
 import { inheritedHeader } from './inherited-header.js';
 import { deletedKey, encryptedKey, recordKey, recordPlace } from './metadata-keys.js';
 import { limitKeys } from './mutable-parameters.js';
+import { kindsOf } from './choose-mapper.js';
 
 export interface CloneDependencies {
   readonly pools: ImagePools;
@@ -63,7 +64,7 @@ export async function createClone(
   };
   const isNew = await cloneImage(ctx, origin, pool, request.id.image, { source, options });
   if (!isNew) await refuseForeignImage(ctx, pool, request, origin, source);
-  if (depth > limits.soft) {
+  if (depth > limits.soft || (headerBytes > 0n && !staysMappedByKernel(request.input.parameters.mounter))) {
     const image = { id: await pool.images.id(ctx, request.id.image), name: request.id.image };
     await flattener.add(ctx, request.id, image, credentials, false);
   }
@@ -142,6 +143,11 @@ async function refuseForeignImage(
   const parent = await pool.snapshots.parent(ctx, id);
   if (parent?.imageId === origin.imageId) return;
   throw conflict(request, `it is no clone of ${sourceText(source)}`);
+}
+
+/** librbd can't have an encrypted clone open safely before it is flat (ADR 24); the kernel's devices have dm-crypt above them. */
+function staysMappedByKernel(mounter = 'auto'): boolean {
+  return !kindsOf(mounter).includes('userspace');
 }
 
 /** What is the parent's alone, and comes along with RBD's copy of its metadata. */

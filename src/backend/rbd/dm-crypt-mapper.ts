@@ -6,12 +6,12 @@ import type { CallContext } from '../../platform/call-context.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import { type Encryption, wrongPassphrase } from './encryption.js';
 import { ensureLuksHeader, type LuksHeaderDependencies } from './luks-header.js';
-import { type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
+import { type MappedContent, type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
 
 /** For uuidV5: a device-mapper name has at most 127 bytes, fewer than a volume id. */
 const names = '1b3c2f3e-6f0a-5d3b-9a55-3a9d2c5f8e10';
-/** Deriving the key takes a second, on a busy node more. */
-const openTimeoutMs = 60_000;
+/** Deriving the key takes a second, on a node that is short of processors many. */
+const openTimeoutMs = 100_000;
 
 /** What a volume's opened LUKS device is called: it follows from the volume id, so that no state file is needed to find it. */
 export function luksName(id: RbdVolumeId): string {
@@ -32,9 +32,9 @@ export class DmCryptMapper implements Mapper {
     return this.#inner.kind;
   }
 
-  async objection(features: bigint, isEncrypted = false): Promise<string | undefined> {
+  async objection(features: bigint, content: MappedContent = 'plain'): Promise<string | undefined> {
     const objection = await this.#inner.objection(features);
-    if (objection !== undefined || !isEncrypted) return objection;
+    if (objection !== undefined || content === 'plain') return objection;
     if (!(await this.#deps.luks.isInstalled()))
       return 'the volume is encrypted and the program cryptsetup is not installed (apt-get install cryptsetup-bin)';
     if (!(await this.#deps.luks.canOpen()))

@@ -13,6 +13,7 @@ import {
   luksMark,
   missingPassphrase,
 } from './encryption.js';
+import type { MappedContent } from './mapper.js';
 import { encryptedKey, formattedKey } from './metadata-keys.js';
 import { imageSpec } from './rbd-program.js';
 
@@ -24,6 +25,15 @@ const lockPollMs = 500;
 /** Is the volume encrypted? The image's word counts, then, for one that was not made by us, that of the volume attributes. */
 export function isEncrypted(header: ImageHeader, { context }: Pick<StageInput, 'context'>): boolean {
   return header.metadata.has(encryptedKey) || context.encrypted === 'true';
+}
+
+/** Does an encrypted volume's image still read from its source? */
+export async function encryptedContent(
+  ctx: CallContext,
+  pool: CephPool,
+  header: ImageHeader,
+): Promise<Exclude<MappedContent, 'plain'>> {
+  return (await pool.snapshots.parent(ctx, header.id)) === undefined ? 'encrypted' : 'encrypted clone';
 }
 
 /**

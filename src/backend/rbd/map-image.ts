@@ -12,7 +12,7 @@ import { hostOf } from './client-address.js';
 import { luksMark } from './encryption.js';
 import { attachmentsIn } from './image-attachments.js';
 import { clientKey, watchingClients } from './image-clients.js';
-import { encryptionOf, isEncrypted } from './image-encryption.js';
+import { encryptedContent, encryptionOf, isEncrypted } from './image-encryption.js';
 import type { ImagePools, OpenedPool } from './image-pools.js';
 import { type Mapper, type Mapping, optionsFor } from './mapper.js';
 import { limitKeys, limitsInForce } from './mutable-parameters.js';
@@ -77,7 +77,8 @@ export async function mapImage(
   const before = await watchingClients(ctx, opened.pool, id, header.id);
   if (!isMultiNode(capability.mode)) refuseOtherNodes(before, opened, input);
   const encryption = encrypted ? encryptionOf(ctx, opened.pool, header, input) : undefined;
-  const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features, encrypted);
+  const content = encrypted ? await encryptedContent(ctx, opened.pool, header) : 'plain';
+  const mapper = await chooseMapper(ctx, deps.mappers, input.context.mounter ?? 'auto', header.features, content);
   if (mapper.kind === 'krbd') await warnOfLimits(ctx, opened.pool, header.id, input);
   const { access, connection } = opened;
   const mapping = await mapper.map(ctx, {

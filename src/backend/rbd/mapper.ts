@@ -38,11 +38,14 @@ export interface Mapping {
   readonly isEncrypted?: boolean;
 }
 
+/** What there is to map: an encrypted volume that still reads from its source is one that librbd can't have open safely. */
+export type MappedContent = 'plain' | 'encrypted' | 'encrypted clone';
+
 /** One way to make a block device of an image. */
 export interface Mapper {
   readonly kind: MapperKind;
   /** Why this node can't map an image with these features this way; undefined when it can. */
-  objection(features: bigint, isEncrypted?: boolean): Promise<string | undefined>;
+  objection(features: bigint, content?: MappedContent): Promise<string | undefined>;
   /** Mappings of the image that exist on this node, from the kernel's tables alone. */
   find(id: RbdVolumeId): Promise<Mapping[]>;
   /** Is this device the image? Takes no process and no cluster. */

@@ -21,12 +21,14 @@ import { type DaemonHost, startDaemon } from '../../platform/daemons.js';
 import { asDriverError } from '../../platform/mount-failure.js';
 import { type Encryption, wrongPassphrase } from './encryption.js';
 import { ensureLuksHeader, type LuksHeaderDependencies } from './luks-header.js';
-import { type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
+import { type MappedContent, type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
 import { cephConf, daemonArguments, daemonSecrets } from './userspace-daemon.js';
 
 const program = 'qemu-storage-daemon';
 const probeTimeoutMs = 2_000;
 const startTimeoutMs = 30_000;
+/** Deriving the key of an encrypted image takes a second, on a node that is short of processors many. */
+const openTimeoutMs = 100_000;
 const refreshTimeoutMs = 20_000;
 /** SIGTERM makes the daemon flush first: a slow cluster gets the time. */
 const stopGraceMs = 30_000;
@@ -35,6 +37,10 @@ const volumeDirectories = '0d0a7fb6-6b0f-5a0e-8d3c-1f6f0c1f2b77';
 /** What shows an image, and what shows the inside of its LUKS header. Neither is ever taken for the other. */
 const plainFile = 'image';
 const encryptedFile = 'image.luks';
+/** ADR 24. */
+const notFlat =
+  'the volume is an encrypted clone, which librbd can open safely only when it is flat: the controller flattens it in the background unless its StorageClass names krbd or nbd ' +
+  '(rbd flatten does it by hand), the request may then be repeated; krbd and nbd map it now on a node with dm-crypt';
 
 export interface UserspaceMapperDependencies extends LuksHeaderDependencies {
   readonly exec: Exec;
@@ -56,7 +62,7 @@ export class UserspaceMapper implements Mapper {
     this.#deps = deps;
   }
 
-  async objection(_features: bigint, isEncrypted = false): Promise<string | undefined> {
+  async objection(_features: bigint, content: MappedContent = 'plain'): Promise<string | undefined> {
     for (const [path, fix] of [
       ['/dev/fuse', 'modprobe fuse'],
       ['/dev/loop-control', 'modprobe loop'],
@@ -66,7 +72,8 @@ export class UserspaceMapper implements Mapper {
     const version = await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 });
     if (version.failure === 'not-found')
       return `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
-    if (isEncrypted && !(await this.#deps.luks.isInstalled()))
+    if (content === 'encrypted clone') return notFlat;
+    if (content === 'encrypted' && !(await this.#deps.luks.isInstalled()))
       return 'the volume is encrypted and the program cryptsetup is not installed (apt-get install cryptsetup-bin)';
     return undefined;
   }
@@ -105,12 +112,15 @@ export class UserspaceMapper implements Mapper {
   }
 
   /** The daemon learns of a new size when the file that it exports is stretched, the loop device when it is told. */
-  async refreshSize(ctx: CallContext, id: RbdVolumeId, device: string, sizeBytes: bigint): Promise<void> {
+  async refreshSize(
+    ctx: CallContext,
+    id: RbdVolumeId,
+    device: string,
+    sizeBytes: bigint,
+    headerBytes = 0n,
+  ): Promise<void> {
     const file = (await backingFileOf(device)) ?? this.#file(id, plainFile);
-    const stretched = deviceSizeBytes(file).then(async (bytes) => {
-      if (bytes < sizeBytes) await truncate(file, Number(sizeBytes));
-    });
-    await withDeadline(stretched, refreshTimeoutMs, `stretching ${file}`);
+    await withDeadline(stretch(file, sizeBytes, headerBytes), refreshTimeoutMs, `stretching ${file}`);
     await refreshLoopSize(this.#deps.exec, device, { signal: ctx.signal });
     await waitForSize(ctx, device, sizeBytes);
   }
@@ -133,7 +143,7 @@ export class UserspaceMapper implements Mapper {
         program,
         args: daemonArguments(request, file, conf),
         secrets: daemonSecrets(request),
-        timeoutMs: startTimeoutMs,
+        timeoutMs: request.encryption === undefined ? startTimeoutMs : openTimeoutMs,
       });
       return { device: await attachLoop(this.#deps.exec, file, { readOnly, directIo: true }, ctx), readOnly };
     } catch (error) {
@@ -207,6 +217,17 @@ export class UserspaceMapper implements Mapper {
       { file: this.#file(id, plainFile), isEncrypted: false },
     ];
   }
+}
+
+/**
+ * The daemon hands the size on to librbd. For an encrypted image, librbd 16 takes it to be that of the image, later ones that of what is
+ * inside: what is right for the first never cuts the image, and shows by the file's size which one it is.
+ */
+async function stretch(file: string, sizeBytes: bigint, headerBytes: bigint): Promise<void> {
+  if ((await deviceSizeBytes(file)) >= sizeBytes) return;
+  const imageBytes = sizeBytes + headerBytes;
+  await truncate(file, Number(imageBytes));
+  if (headerBytes > 0n && (await deviceSizeBytes(file)) === imageBytes) await truncate(file, Number(sizeBytes));
 }
 
 async function exists(path: string): Promise<boolean> {

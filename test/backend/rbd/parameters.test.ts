@@ -9,6 +9,7 @@ t.test('a StorageClass that says nothing has defaults', (t) => {
     pool: 'rbd',
     dataPool: undefined,
     features: 61n,
+    headerBytes: 0n,
     namePrefix: 'csi-vol-',
     order: undefined,
     stripeUnitBytes: undefined,
@@ -31,12 +32,14 @@ t.test('every parameter arrives', (t) => {
     mounter: 'nbd',
     mapOptions: 'nbd:try-netlink',
     mkfsOptions: '-E nodiscard',
+    encrypted: 'true',
   };
   t.strictSame(parseParameters(parameters), {
     clusterId: 'b',
     pool: 'ssd',
     dataPool: 'ec',
     features: 5n,
+    headerBytes: 32n << 20n,
     namePrefix: '',
     order: 23,
     stripeUnitBytes: 65536n,
@@ -46,6 +49,7 @@ t.test('every parameter arrives', (t) => {
     mounter: 'nbd',
     mapOptions: 'nbd:try-netlink',
     mkfsOptions: '-E nodiscard',
+    encrypted: 'true',
   });
   t.strictSame(nodeContext({ pool: 'ssd' }), {});
   t.end();
@@ -72,6 +76,7 @@ const bad: readonly [string, Record<string, string>, RegExp][] = [
   ],
   ['a prefix with a slash', { volumeNamePrefix: 'a/b' }, /volumeNamePrefix takes/],
   ['a prefix of 41 bytes', { volumeNamePrefix: 'a'.repeat(41) }, /at most 40 bytes/],
+  ['encrypted that is neither', { encrypted: 'yes' }, /parameter encrypted is "yes": write "true" or "false"/],
   ['an unknown mounter', { mounter: 'kernel' }, /mounter is "kernel": use auto, krbd, nbd, userspace/],
   ['map options with a blank', { mapOptions: 'a, b' }, /mapOptions holds white space/],
   ['mkfs options with a line feed', { mkfsOptions: '-F\n-m0' }, /mkfsOptions holds control/],

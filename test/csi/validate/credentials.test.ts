@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import t from 'tap';
-import { readCredentials } from '../../../src/csi/validate/credentials.js';
+import { readCredentials, readPassphrase } from '../../../src/csi/validate/credentials.js';
 import { makeCephxKey } from '../../domain/make-cephx-key.js';
 
 const key = makeCephxKey(1);
@@ -58,3 +58,30 @@ for (const [what, secrets, message] of refused) {
     }
   });
 }
+
+const passphrases: readonly [string, Record<string, string>, string | undefined][] = [
+  ['none', {}, undefined],
+  ['an empty one', { encryptionPassphrase: '' }, undefined],
+  ['a line end alone', { encryptionPassphrase: '\r\n' }, undefined],
+  ['one', { encryptionPassphrase: 'correct horse' }, 'correct horse'],
+  ['one with line ends behind it', { encryptionPassphrase: 'correct horse\n\n' }, 'correct horse'],
+  ['one with blanks around it, which may be meant', { encryptionPassphrase: ' horse ' }, ' horse '],
+  ['one with a line end in it', { encryptionPassphrase: 'a\nb\n' }, 'a\nb'],
+  ['one in other letters', { encryptionPassphrase: 'größe 🔑' }, 'größe 🔑'],
+];
+
+for (const [what, secrets, expected] of passphrases) {
+  t.test(`a Secret may hold ${what} as encryptionPassphrase`, (t) => {
+    const found = readPassphrase(new Map(Object.entries(secrets)));
+    t.equal(found?.reveal(), expected);
+    if (expected !== undefined) t.notOk(inspect(found, { depth: 9 }).includes(expected));
+    t.end();
+  });
+}
+
+t.test('a passphrase with a NUL, at which programs would end it, is refused without being repeated', (t) => {
+  const secrets = new Map([['encryptionPassphrase', `${marker}\0more`]]);
+  const refusal = { code: 'INVALID_ARGUMENT', message: /^the Secret's encryptionPassphrase holds a NUL[^]*$/ };
+  t.throws(() => readPassphrase(secrets), refusal);
+  t.end();
+});
