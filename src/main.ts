@@ -15,6 +15,8 @@ import { clusterHealth } from './ceph/cluster-health.js';
 import { Clusters } from './ceph/clusters.js';
 import type { CephClient } from './ceph/client.js';
 import { ConnectionPool } from './ceph/connection-pool.js';
+import { kernelLog } from './ceph/native/kernel-log.js';
+import { isKernelWriteUnderWay, kernelWriter } from './ceph/native/kernel-write.js';
 import { leaveProcess } from './ceph/native/leave-process.js';
 import { pathAttributes } from './ceph/native/path-attribute.js';
 import { hostCluster, readClusterFile } from './config/cluster-file.js';
@@ -141,6 +143,8 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   metricsServer?.close();
   await closeConnections(ceph, log);
   log.info('stopped');
+  // exit(3) would wait for what waits in the kernel for a cluster that doesn't answer.
+  if (isKernelWriteUnderWay()) leaveProcess(0);
 }
 
 /** A cluster that does not answer holds nobody up: what hangs in it has been answered or given up by now. */
@@ -169,12 +173,12 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   const exec = runProgram;
   const mounter = new Mounter({ exec });
   const mappers = [
-    new KrbdMapper({ exec }),
+    new KrbdMapper({ exec, write: kernelWriter(), kernelLog }),
     new NbdMapper({ exec }),
     new UserspaceMapper({ exec, mounter, daemons: localDaemons, runDir: options.runDir }),
   ];
   const cephfsMounters = [
-    new KernelMounter({ exec, mounter }),
+    new KernelMounter({ exec, mounter, kernelLog }),
     new FuseMounter({ exec, mounter, daemons: localDaemons, socketDir: join(options.runDir, 'cephfs') }),
   ];
   const formatter = new SafeFormatAndMount({ mounter, exec });

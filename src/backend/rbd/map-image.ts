@@ -30,6 +30,8 @@ export interface StageTarget {
   readonly device: string;
   /** This call has mapped it, so this call unmaps it when it fails. */
   readonly mappedNow: boolean;
+  /** The file system that we have made on it once, when it was blank. */
+  readonly formattedAs: string | undefined;
   /** @throws DriverError FAILED_PRECONDITION when the image was formatted before and only looks blank now. */
   mayFormat(): boolean;
   remember(key: string, value: string): Promise<void>;
@@ -54,6 +56,7 @@ export async function mapImage(
   const target = (mapping: Mapping, mappedNow: boolean): StageTarget => ({
     device: mapping.device,
     mappedNow,
+    formattedAs: header.metadata.get(formattedKey),
     mayFormat: () => mayFormat(header, input),
     remember: async (key, value) => {
       await opened.pool.images.setMetadata(ctx, header.id, new Map([[key, value]]));

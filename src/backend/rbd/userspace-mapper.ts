@@ -43,6 +43,7 @@ export interface UserspaceMapperDependencies {
 export class UserspaceMapper implements Mapper {
   readonly kind = 'userspace';
   readonly #deps: UserspaceMapperDependencies;
+  #programIsThere = false;
 
   constructor(deps: UserspaceMapperDependencies) {
     this.#deps = deps;
@@ -55,10 +56,12 @@ export class UserspaceMapper implements Mapper {
     ] as const) {
       if (!(await exists(path))) return `${path} is missing (${fix})`;
     }
-    const version = await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 });
-    if (version.failure === 'not-found')
-      return `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
-    return undefined;
+    // Once is enough for one that is there.
+    this.#programIsThere ||=
+      (await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 })).failure !== 'not-found';
+    return this.#programIsThere
+      ? undefined
+      : `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
   }
 
   async find(id: RbdVolumeId): Promise<Mapping[]> {
