@@ -21,7 +21,8 @@ const messages: readonly KernelMessage[] = [
     means: ([, peer = '', missing = '0']) => lacksFeatures(peer, missing),
   },
   {
-    pattern: /^libceph: (\S+ \S+) RADOS feature set mismatch: server's required > my supported \S+, missing 0x([0-9a-f]+)/,
+    pattern:
+      /^libceph: (\S+ \S+) RADOS feature set mismatch: server's required > my supported \S+, missing 0x([0-9a-f]+)/,
     means: ([, peer = '', missing = '0']) => lacksFeatures(peer, missing),
   },
   {
@@ -32,7 +33,8 @@ const messages: readonly KernelMessage[] = [
     }),
   },
   {
-    pattern: /^libceph: (mon[0-9]+) \([12]\)(\S+) (?:connect error|socket (?:closed|error) \(con state (?:CONNECTING|V[12]_BANNER\S*)\))/,
+    pattern:
+      /^libceph: (mon[0-9]+) \([12]\)(\S+) (?:connect error|socket (?:closed|error) \(con state (?:CONNECTING|V[12]_BANNER\S*)\))/,
     means: ([, monitor = '', address = '']) => ({
       code: 'UNAVAILABLE',
       sentence: `no monitor answers at ${address} (${monitor}): see whether it runs and whether this node reaches that address`,

@@ -155,7 +155,11 @@ export class SafeFormatAndMount {
 }
 
 /** undefined: blkid has the word, also when the device can't be read here. */
-async function believedFormat({ device, fsType, wasFormatted }: FormatAndMountRequest): Promise<DiskFormat | undefined> {
+async function believedFormat({
+  device,
+  fsType,
+  wasFormatted,
+}: FormatAndMountRequest): Promise<DiskFormat | undefined> {
   if (wasFormatted !== true) return undefined;
   const head = await readHead(device).catch(() => undefined);
   return head !== undefined && provenFileSystem(head) === fsType ? { kind: 'filesystem', fsType } : undefined;

@@ -141,11 +141,12 @@ export class KrbdMapper implements Mapper {
   async #needDeviceNode(ctx: CallContext, request: MapRequest, index: string): Promise<void> {
     const path = `/dev/rbd${index}`;
     const wanted = await this.#table.deviceNumber(index);
-    for (const end = Date.now() + deviceNodeTimeoutMs; ; await sleep(deviceNodePollMs)) {
+    const end = Date.now() + deviceNodeTimeoutMs;
+    do {
       const found = await this.#deviceNumber(path).catch(() => undefined);
       if (found !== undefined && found.major === wanted?.major && found.minor === wanted.minor) return;
-      if (Date.now() > end) break;
-    }
+      await sleep(deviceNodePollMs);
+    } while (Date.now() < end);
     await this.#unmap.unmap(ctx, request.id, path, []);
     throw new DriverError(
       'FAILED_PRECONDITION',

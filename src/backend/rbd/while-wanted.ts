@@ -13,21 +13,22 @@ export class GivenUp extends Error {
 
 /** Waits until the time is up or the caller goes away. @throws GivenUp, and what the work throws. */
 export async function whileWanted<T>(ctx: CallContext, work: Promise<T>, timeoutMs: number): Promise<T> {
-  const time = AbortSignal.timeout(timeoutMs);
-  const either = AbortSignal.any([ctx.signal, time]);
-  let giveUp = (): void => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = (): void => undefined;
   const givenUp = new Promise<never>((_resolve, reject) => {
-    giveUp = () => {
-      reject(new GivenUp(time.aborted ? 'timed-out' : 'aborted'));
+    timer = setTimeout(() => {
+      reject(new GivenUp('timed-out'));
+    }, timeoutMs);
+    onAbort = () => {
+      reject(new GivenUp('aborted'));
     };
-    if (either.aborted) giveUp();
-    else either.addEventListener('abort', giveUp, { once: true });
+    if (ctx.signal.aborted) onAbort();
+    else ctx.signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
     return await Promise.race([work, givenUp]);
   } finally {
-    either.removeEventListener('abort', giveUp);
-    // Neither may be left to reject unheard.
-    work.catch(() => undefined);
+    clearTimeout(timer);
+    ctx.signal.removeEventListener('abort', onAbort);
   }
 }
