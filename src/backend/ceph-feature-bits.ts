@@ -19,7 +19,6 @@ const known: readonly FeatureBit[] = [
   { bit: 1n << 35n, name: 'OSD_CACHEPOOL', linux: '3.14', orElse: 'a pool without a cache tier' },
   { bit: 1n << 36n, name: 'CRUSH_V2', linux: '3.14', orElse: withoutErasureCoding },
   { bit: 1n << 41n, name: 'CRUSH_TUNABLES3', linux: '3.15', orElse: tunables('bobtail') },
-  { bit: 1n << 44n, name: 'ERASURE_CODE_PLUGINS_V2', linux: '3.15', orElse: withoutErasureCoding },
   { bit: 1n << 48n, name: 'CRUSH_V4', linux: '4.1', orElse: tunables('firefly') },
   { bit: 1n << 58n, name: 'CRUSH_TUNABLES5', linux: '4.5', orElse: tunables('hammer') },
   { bit: 1n << 61n, name: 'CEPHX_V2', linux: '4.19', orElse: 'cephx_require_version = 1' },

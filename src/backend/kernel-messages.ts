@@ -33,8 +33,9 @@ const messages: readonly KernelMessage[] = [
     }),
   },
   {
+    // A connection that stood and is closed is a monitor that restarts: state OPEN.
     pattern:
-      /^libceph: (mon[0-9]+) \([12]\)(\S+) (?:connect error|socket (?:closed|error) \(con state (?:CONNECTING|V[12]_BANNER\S*)\))/,
+      /^libceph: (mon[0-9]+) \([12]\)(\S+) (?:connect error|socket error on (?:read|write)|socket closed \(con state (?!(?:V[12]_)?OPEN\b))/,
     means: ([, monitor = '', address = '']) => ({
       code: 'UNAVAILABLE',
       sentence: `no monitor answers at ${address} (${monitor}): see whether it runs and whether this node reaches that address`,

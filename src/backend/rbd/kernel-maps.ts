@@ -17,7 +17,9 @@ export interface KernelMapsDependencies {
   readonly timeoutMs: number;
 }
 
+/** The device's number, or what the kernel has answered instead. */
 type Outcome = { readonly index: string } | Exclude<KernelAnswer, { wrote: true }>;
+type MapOutcome = Outcome & { readonly begunBefore: boolean };
 
 interface UnderWay {
   /** What was asked for, less the name of the key. */
@@ -48,13 +50,15 @@ export class KernelMaps {
   }
 
   /**
-   * @returns the device's number, or what the kernel answered instead.
+   * @returns begunBefore: by an earlier request, which this one has joined
    * @throws DriverError ABORTED when another map of the image is under way; what whileWanted() throws.
    */
-  async map(ctx: CallContext, request: MapRequest, key: Secret): Promise<Outcome> {
+  async map(ctx: CallContext, request: MapRequest, key: Secret): Promise<MapOutcome> {
     const what = addLine(request, '');
     for (;;) {
-      const running = this.#underWay.get(formatVolumeId(request.id)) ?? this.#start(ctx, request, key);
+      ctx.signal.throwIfAborted();
+      const earlier = this.#underWay.get(formatVolumeId(request.id));
+      const running = earlier ?? this.#start(ctx, request, key);
       if (running.unwanted) {
         await whileWanted(ctx, running.over, this.#deps.timeoutMs);
         continue;
@@ -66,7 +70,8 @@ export class KernelMaps {
         );
       running.waiting += 1;
       try {
-        return await whileWanted(ctx, running.outcome, this.#deps.timeoutMs);
+        const outcome = await whileWanted(ctx, running.outcome, this.#deps.timeoutMs);
+        return { ...outcome, begunBefore: earlier !== undefined };
       } finally {
         running.waiting -= 1;
       }

@@ -120,7 +120,8 @@ export class KrbdMapper implements Mapper {
     });
     if ('index' in outcome) {
       await this.#needDeviceNode(ctx, request, outcome.index);
-      return { device: `/dev/rbd${outcome.index}`, readOnly: request.readOnly };
+      const { index, begunBefore } = outcome;
+      return { device: `/dev/rbd${index}`, readOnly: request.readOnly, ...(begunBefore ? { begunBefore } : {}) };
     }
     if (!(outcome instanceof Error) && outcome.step === 'key') {
       ctx.log.debug({ errno: outcome.errno }, 'this kernel or container takes no keys: mapping by the program rbd');

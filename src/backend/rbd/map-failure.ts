@@ -65,7 +65,8 @@ export function kernelMapFailure(
   return explained(request, lines, {
     meaning: meanings[answer.errno],
     how: `the kernel can't map image ${where(request)} (${name})`,
-    said: '',
+    // A refused key is EACCES; EPERM may be the OSDs' word, or the kernel's own (Linux 5.9 and newer).
+    said: name === 'EPERM' ? "; or the driver's container lacks CAP_SYS_ADMIN, without which nothing is mapped" : '',
   });
 }
 

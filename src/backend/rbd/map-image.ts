@@ -93,7 +93,8 @@ export async function mapImage(
   try {
     // Before it is mounted: a stage that is complete is not looked at again.
     if (!readOnly) {
-      await nameClient(ctx, image, before);
+      if (mapping.begunBefore === true) await nameClientAgain(ctx, image, connection);
+      else await nameClient(ctx, image, before);
       // Again: a detachment that came in between has seen no client, or sees this one now.
       refuseUnattached(await opened.pool.images.headerById(ctx, header.id, [attachedKey]), input, deps.nodeId);
     } else if (isFenced(image, input)) await forgetClients(ctx, image);

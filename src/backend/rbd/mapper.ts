@@ -31,6 +31,8 @@ export interface Mapping {
   /** e.g. /dev/rbd0, /dev/nbd3, /dev/loop1 */
   readonly device: string;
   readonly readOnly: boolean;
+  /** Made by map(), but begun by an earlier request: its client may have watched the image before this one came. */
+  readonly begunBefore?: boolean;
 }
 
 /** One way to make a block device of an image. */

@@ -22,6 +22,11 @@ const messages: readonly KernelMessage[] = [
 
 /** Lines of other images are left out; those of monitors may come from another volume of the same moment, and are true all the same. */
 export function explainRbdLines(lines: readonly string[], image: string): readonly KernelFinding[] {
-  const own = lines.filter((line) => !line.startsWith('rbd: image ') || line.includes(image));
-  return explainKernelLines(own, messages);
+  return explainKernelLines(
+    lines.filter((line) => {
+      const named = /^rbd: image (\S+?):? /.exec(line)?.[1];
+      return named === undefined || named.split('/').at(-1) === image;
+    }),
+    messages,
+  );
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { KrbdMapper, type KrbdMapperDependencies } from '../../../src/backend/rbd/krbd-mapper.js';
 import type { KernelAnswer, KernelWrite } from '../../../src/platform/kernel.js';
@@ -74,6 +75,17 @@ export function rbdBus(
     deviceNumber,
     ...more,
   });
+  const begun = async (): Promise<void> => {
+    while (writes.length === 0) await setImmediate();
+  };
   const linesTo = (file: string) => writes.filter((one) => one.file === file).map(({ text }) => text);
-  return { mapper, writes, linesTo, programs, sysBusRbd, isMapped: (index: string) => existsSync(directory(index)) };
+  return {
+    mapper,
+    writes,
+    begun,
+    linesTo,
+    programs,
+    sysBusRbd,
+    isMapped: (index: string) => existsSync(directory(index)),
+  };
 }
