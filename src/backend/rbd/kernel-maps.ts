@@ -15,6 +15,7 @@ export interface KernelMapsDependencies {
   readonly table: KrbdTable;
   readonly sysBusRbd: string;
   readonly timeoutMs: number;
+  readonly unmap: (ctx: CallContext, id: RbdVolumeId, device: string) => Promise<void>;
 }
 
 /** The device's number, or what the kernel has answered instead. */
@@ -60,7 +61,7 @@ export class KernelMaps {
       const earlier = this.#underWay.get(formatVolumeId(request.id));
       const running = earlier ?? this.#start(ctx, request, key);
       if (running.unwanted) {
-        await whileWanted(ctx, running.over, this.#deps.timeoutMs);
+        await whileWanted(running.over, this.#deps.timeoutMs, ctx.signal);
         continue;
       }
       if (running.what !== what)
@@ -70,7 +71,7 @@ export class KernelMaps {
         );
       running.waiting += 1;
       try {
-        const outcome = await whileWanted(ctx, running.outcome, this.#deps.timeoutMs);
+        const outcome = await whileWanted(running.outcome, this.#deps.timeoutMs, ctx.signal);
         return { ...outcome, begunBefore: earlier !== undefined };
       } finally {
         running.waiting -= 1;
@@ -83,7 +84,7 @@ export class KernelMaps {
     const outcome = this.#add(request, key);
     const over = outcome
       .then(
-        async (found) => this.#takeBackUnwanted(ctx, running, found),
+        async (found) => this.#takeBackUnwanted(ctx, request.id, running, found),
         () => undefined,
       )
       .finally(() => this.#underWay.delete(name));
@@ -115,14 +116,19 @@ export class KernelMaps {
     );
   }
 
-  async #takeBackUnwanted(ctx: CallContext, running: UnderWay, found: Outcome): Promise<void> {
+  async #takeBackUnwanted(ctx: CallContext, id: RbdVolumeId, running: UnderWay, found: Outcome): Promise<void> {
     if (!('index' in found) || running.waiting > 0) return;
     running.unwanted = true;
-    const file = join(this.#deps.sysBusRbd, 'remove_single_major');
-    const answer = await this.#deps.write({ file, text: found.index }).catch(() => undefined);
-    ctx.log.warn(
-      { device: `/dev/rbd${found.index}`, unmapped: answer?.wrote === true },
-      'an image was mapped after its request had been given up',
-    );
+    const device = `/dev/rbd${found.index}`;
+    try {
+      await this.#deps.unmap(ctx, id, device);
+      ctx.log.warn({ device }, 'an image was mapped after its request had been given up: it is unmapped again');
+    } catch (error) {
+      // The next request for the volume finds it.
+      ctx.log.warn(
+        { device, err: error },
+        "an image was mapped after its request had been given up and can't be unmapped",
+      );
+    }
   }
 }

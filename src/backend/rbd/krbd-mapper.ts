@@ -60,8 +60,12 @@ export class KrbdMapper implements Mapper {
       sysBusRbd: this.#sysBusRbd,
       timeoutMs: deps.timeoutMs ?? mapTimeoutMs,
     };
-    this.#maps = new KernelMaps(shared);
-    this.#unmap = new KrbdUnmap({ ...shared, program: this.#program });
+    const unmap = new KrbdUnmap({ ...shared, program: this.#program });
+    this.#unmap = unmap;
+    this.#maps = new KernelMaps({
+      ...shared,
+      unmap: async (ctx, id, device) => unmap.unmap(ctx, id, device, []),
+    });
   }
 
   async objection(features: bigint): Promise<string | undefined> {

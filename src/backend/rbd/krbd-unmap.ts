@@ -38,7 +38,7 @@ export class KrbdUnmap {
   async unmap(ctx: CallContext, id: RbdVolumeId, device: string, options: readonly string[]): Promise<void> {
     const index = basename(device).replace('rbd', '');
     const line = removeLine(index, options);
-    const refusal = line === undefined ? undefined : await this.#ask(ctx, id, index, line);
+    const refusal = line === undefined ? undefined : await this.#ask(id, index, line);
     if (line !== undefined && refusal?.step !== 'open') {
       if (refusal !== undefined) throw failure(id, device, refusal.errno, `(${getSystemErrorName(-refusal.errno)})`);
       return;
@@ -50,14 +50,14 @@ export class KrbdUnmap {
     throw failure(id, device, result.exitCode ?? 0, said);
   }
 
-  /** undefined: it is unmapped. */
-  async #ask(ctx: CallContext, id: RbdVolumeId, index: string, text: string): Promise<Refusal | undefined> {
+  /** What has begun must end, whoever asked for it has gone or not: no signal. @returns undefined when it is unmapped. */
+  async #ask(id: RbdVolumeId, index: string, text: string): Promise<Refusal | undefined> {
     const { write, table, sysBusRbd, timeoutMs } = this.#deps;
     const file = join(sysBusRbd, 'remove_single_major');
     const end = Date.now() + timeoutMs;
     const busyEnd = Date.now() + busyTimeoutMs;
     for (;;) {
-      const answer = await whileWanted(ctx, write({ file, text }), timeoutMs).catch((error: unknown) => {
+      const answer = await whileWanted(write({ file, text }), timeoutMs).catch((error: unknown) => {
         throw error instanceof GivenUp ? unfinished(id, index) : error;
       });
       if (answer.wrote || !(await table.isImage(index, id))) return undefined;
@@ -66,7 +66,7 @@ export class KrbdUnmap {
       const isBusy = answer.errno === constants.errno.EBUSY;
       if (isUnderWay && Date.now() > end) throw unfinished(id, index);
       if (!isUnderWay && !(isBusy && Date.now() < busyEnd)) return answer;
-      await sleep(busyPollMs, undefined, { signal: ctx.signal });
+      await sleep(busyPollMs);
     }
   }
 }

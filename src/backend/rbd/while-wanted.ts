@@ -1,5 +1,3 @@
-import type { CallContext } from '../../platform/call-context.js';
-
 /** The wait for something that can't be aborted was given up; the thing goes on. */
 export class GivenUp extends Error {
   readonly why: 'timed-out' | 'aborted';
@@ -11,8 +9,8 @@ export class GivenUp extends Error {
   }
 }
 
-/** Waits until the time is up or the caller goes away. @throws GivenUp, and what the work throws. */
-export async function whileWanted<T>(ctx: CallContext, work: Promise<T>, timeoutMs: number): Promise<T> {
+/** Waits until the time is up or, with a signal, the caller goes away. @throws GivenUp, and what the work throws. */
+export async function whileWanted<T>(work: Promise<T>, timeoutMs: number, signal?: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   let onAbort = (): void => undefined;
   const givenUp = new Promise<never>((_resolve, reject) => {
@@ -22,13 +20,13 @@ export async function whileWanted<T>(ctx: CallContext, work: Promise<T>, timeout
     onAbort = () => {
       reject(new GivenUp('aborted'));
     };
-    if (ctx.signal.aborted) onAbort();
-    else ctx.signal.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
   });
   try {
     return await Promise.race([work, givenUp]);
   } finally {
     clearTimeout(timer);
-    ctx.signal.removeEventListener('abort', onAbort);
+    signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { Mounter } from 'mount-utils-ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { KernelMounter } from '../../../src/backend/cephfs/kernel-mounter.js';
 import { KrbdMapper } from '../../../src/backend/rbd/krbd-mapper.js';
 import type { MapRequest } from '../../../src/backend/rbd/mapper.js';
 import { kernelLog } from '../../../src/ceph/native/kernel-log.js';
-import { kernelWriter } from '../../../src/ceph/native/kernel-write.js';
+import { isKernelWriteUnderWay, kernelWriter } from '../../../src/ceph/native/kernel-write.js';
 import type { CephfsVolumeId, RbdVolumeId } from '../../../src/domain/volume-id.js';
 import { runProgram } from '../../../src/platform/exec.js';
 import { Secret } from '../../../src/platform/secret.js';
@@ -100,6 +101,22 @@ t.test('a read-only map, through the first messenger and through the second', as
     await mapper.unmap(testContext(), requestFor('plain').id, ['force']);
   }
 });
+
+t.test(
+  'a map that hangs because the OSDs are silent ends with its request, and is taken back when it comes about',
+  async (t) => {
+    await cluster.ceph(['osd', 'set', 'pause']);
+    t.teardown(async () => cluster.ceph(['osd', 'unset', 'pause']));
+    const ctx = testContext(AbortSignal.timeout(8_000));
+    const error: unknown = await mapper.map(ctx, requestFor('plain')).catch((caught: unknown) => caught);
+    t.match(error, { code: 'UNAVAILABLE', message: /was ended \(aborted\)/ });
+    t.ok(isKernelWriteUnderWay());
+    await cluster.ceph(['osd', 'unset', 'pause']);
+    for (const end = Date.now() + 120_000; ctx.lines.length === 0 && Date.now() < end;) await sleep(100);
+    t.match(ctx.lines, [{ msg: /given up: it is unmapped again/ }]);
+    t.strictSame(await readdir('/sys/bus/rbd/devices'), []);
+  },
+);
 
 t.test('an image feature that the kernel lacks is named', async (t) => {
   await refused(
