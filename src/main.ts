@@ -16,6 +16,8 @@ import { clusterHealth } from './ceph/cluster-health.js';
 import { Clusters } from './ceph/clusters.js';
 import type { CephClient } from './ceph/client.js';
 import { ConnectionPool } from './ceph/connection-pool.js';
+import { kernelLog } from './ceph/native/kernel-log.js';
+import { isKernelWriteUnderWay, kernelWriter } from './ceph/native/kernel-write.js';
 import { leaveProcess } from './ceph/native/leave-process.js';
 import { pathAttributes } from './ceph/native/path-attribute.js';
 import { hostCluster, readClusterFile } from './config/cluster-file.js';
@@ -165,6 +167,8 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   metricsServer?.close();
   await closeConnections(ceph, log);
   log.info('stopped');
+  // exit(3) would wait for what waits in the kernel for a cluster that doesn't answer.
+  if (isKernelWriteUnderWay()) leaveProcess(0);
 }
 
 async function hold({ endpoint, logLevel }: HoldOptions): Promise<void> {
@@ -208,12 +212,12 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
   const luks = new Luks({ exec });
   const encrypting = { luks, formatOf: async (device: string) => formatter.getDiskFormat(device) };
   const mappers = [
-    new DmCryptMapper(new KrbdMapper({ exec }), encrypting),
+    new DmCryptMapper(new KrbdMapper({ exec, write: kernelWriter(), kernelLog }), encrypting),
     new DmCryptMapper(new NbdMapper({ exec, daemons }), encrypting),
     new UserspaceMapper({ exec, mounter, daemons, runDir: options.runDir, ...encrypting }),
   ];
   const cephfsMounters = [
-    new KernelMounter({ exec, mounter }),
+    new KernelMounter({ exec, mounter, kernelLog }),
     new FuseMounter({ exec, mounter, daemons, socketDir: join(options.runDir, 'cephfs') }),
   ];
   const make = {

@@ -1,5 +1,6 @@
 import type { Exec } from './exec.js';
 import { MountError, programError } from './mount-error.js';
+import { isCleanExt, readHead } from './superblock.js';
 
 /** A check that is stopped halfway may leave more damage than it found, so it gets hours. */
 const CHECK_TIMEOUT_MS = 4 * 60 * 60_000;
@@ -10,7 +11,8 @@ const ERRORS_LEFT = 4;
 
 /**
  * Repairs what can be repaired without asking: `fsck.ext4 -p` for the ext family, nothing for others (xfs replays its log
- * when it is mounted, and fsck.xfs(8) does nothing). The device must not be mounted. A missing fsck is passed over.
+ * when it is mounted, and fsck.xfs(8) does nothing). One whose superblock says that it is clean is left alone without starting fsck, which would
+ * decide the same. The device must not be mounted. A missing fsck is passed over.
  * Not abortable. Throws MountError: HasFilesystemErrors when errors are left, Unknown when fsck itself failed.
  */
 export async function checkFileSystem(
@@ -20,6 +22,7 @@ export async function checkFileSystem(
   when: 'unless it is clean' | 'even if it is clean' = 'unless it is clean',
 ): Promise<void> {
   if (!/^ext[234]$/.test(fsType)) return;
+  if (when === 'unless it is clean' && (await saysItIsClean(device))) return;
   const program = `fsck.${fsType}`;
   const result = await exec(program, [...(when === 'even if it is clean' ? ['-f'] : []), '-p', device], {
     timeoutMs: CHECK_TIMEOUT_MS,
@@ -45,6 +48,12 @@ export async function checkFileSystem(
     result: said,
     advice: 'Nothing was mounted. Is the device in use elsewhere, or was it formatted by something newer?',
   });
+}
+
+/** False also when it can't be read: fsck will say why. */
+async function saysItIsClean(device: string): Promise<boolean> {
+  const head = await readHead(device).catch(() => undefined);
+  return head !== undefined && isCleanExt(head);
 }
 
 /** What to add to a failed mount of `fsType`; the same error when there is nothing to add. */

@@ -9,6 +9,7 @@ import { assertFsType, makeFileSystem } from './make-file-system.js';
 import { MountError } from './mount-error.js';
 import { sameDevice } from './mount-info.js';
 import type { MounterLike } from './mounter.js';
+import { provenFileSystem, readHead } from './superblock.js';
 
 export interface FormatAndMountRequest {
   /** Absolute path of a block device or a regular file. */
@@ -21,6 +22,11 @@ export interface FormatAndMountRequest {
   formatOptions?: readonly string[] | undefined;
   /** Mounts with `ro`, and neither formats nor checks. The mount option `ro` means the same. */
   readOnly?: boolean | undefined;
+  /**
+   * The caller knows that the device was blank once and was formatted with `fsType` then: a superblock of that type which proves itself by its
+   * checksum is believed without asking blkid(8). It is never a reason to format.
+   */
+  wasFormatted?: boolean | undefined;
   /** Grows a file system whose device has grown meanwhile; never with `readOnly`. */
   grow?: boolean | undefined;
   /** Asked just before a blank device is formatted; `false` refuses. Without it a blank device is formatted. */
@@ -79,7 +85,7 @@ export class SafeFormatAndMount {
     }
     assertFsType(fsType, device);
     ctx.signal?.throwIfAborted();
-    const found = await this.getDiskFormat(device);
+    const found = (await believedFormat(request)) ?? (await this.getDiskFormat(device));
     const formatted = await this.#makeReady(request, found, ctx);
     const outgrown = !formatted && request.grow === true && (await this.#hasOutgrown(request));
     // ext4 is grown offline, which takes no capability; xfs can be grown only while it is mounted.
@@ -146,6 +152,17 @@ export class SafeFormatAndMount {
     if (number === undefined) return false;
     return (await this.#mounter.list()).some((entry) => sameDevice(entry, number));
   }
+}
+
+/** undefined: blkid has the word, also when the device can't be read here. */
+async function believedFormat({
+  device,
+  fsType,
+  wasFormatted,
+}: FormatAndMountRequest): Promise<DiskFormat | undefined> {
+  if (wasFormatted !== true) return undefined;
+  const head = await readHead(device).catch(() => undefined);
+  return head !== undefined && provenFileSystem(head) === fsType ? { kind: 'filesystem', fsType } : undefined;
 }
 
 function isReadOnly(request: FormatAndMountRequest): boolean {

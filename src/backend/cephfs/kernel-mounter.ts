@@ -5,8 +5,11 @@ import type { Exec, ExecResult, MounterLike, MountInfo } from 'mount-utils-ts';
 import { DriverError } from '../../domain/errors.js';
 import { type CephfsVolumeId, formatVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
-import { kernelMonitors, showsDirectory } from './kernel-source.js';
-import { keyInKeyrings } from './keyring.js';
+import { type KernelLog, noKernelLog } from '../../platform/kernel.js';
+import { codeOf, explainKernelLines, kernelSays } from '../kernel-messages.js';
+import { kernelMonitors } from '../kernel-monitors.js';
+import { keyInKeyrings } from '../keyring.js';
+import { showsDirectory } from './kernel-source.js';
 import type { CephfsMounter, MountRequest } from './mounter.js';
 
 /** The kernel gives up by itself after 60 s (`mount_timeout`). */
@@ -16,6 +19,7 @@ const execTimeoutMs = 30_000;
 export interface KernelMounterDependencies {
   readonly exec: Exec;
   readonly mounter: MounterLike;
+  readonly kernelLog?: KernelLog;
   /** e.g. `6.1.0-28-amd64` */
   readonly kernelRelease?: string;
   readonly procFilesystems?: string;
@@ -63,16 +67,22 @@ export class KernelMounter implements CephfsMounter {
       ...(request.readOnly ? ['ro'] : []),
       ...request.options,
     ];
-    const result = await this.#deps.exec(
-      'mount',
-      ['-t', 'ceph', '-o', options.join(','), '--', `${addresses.addresses}:${path}`, target],
-      {
-        signal: ctx.signal,
-        timeoutMs: execTimeoutMs,
-        ...(key === undefined ? {} : { stdin: key.reveal() }),
-      },
-    );
-    if (result.exitCode !== 0 || result.failure !== undefined) throw mountFailure(request, result);
+    const since = await (this.#deps.kernelLog ?? noKernelLog).mark();
+    try {
+      const result = await this.#deps.exec(
+        'mount',
+        ['-t', 'ceph', '-o', options.join(','), '--', `${addresses.addresses}:${path}`, target],
+        {
+          signal: ctx.signal,
+          timeoutMs: execTimeoutMs,
+          ...(key === undefined ? {} : { stdin: key.reveal() }),
+        },
+      );
+      if (result.exitCode !== 0 || result.failure !== undefined)
+        throw mountFailure(request, result, await since.lines());
+    } finally {
+      await since.close();
+    }
   }
 
   /** umount(2) has written everything; after a lazy one the kernel goes on by itself. */
@@ -110,17 +120,22 @@ function enforcesQuotas(running: string): boolean {
   return major > 4 || (major === 4 && minor >= 17);
 }
 
-function mountFailure(request: MountRequest, result: ExecResult): DriverError {
+/** @param lines what the kernel has logged meanwhile */
+function mountFailure(request: MountRequest, result: ExecResult, lines: readonly string[]): DriverError {
   const what = `mount -t ceph of ${formatVolumeId(request.id)} at ${request.target}`;
+  const findings = explainKernelLines(lines);
+  const code = codeOf(findings);
+  const logged = kernelSays(findings, lines);
   if (result.failure === 'timed-out' || result.failure === 'aborted') {
     return new DriverError(
-      'UNAVAILABLE',
-      `${what} was ended (${result.failure}): do the monitors at ${request.monitors} and the MDS of file system "${request.id.fsName}" answer this node (ceph fs status)?`,
+      code ?? 'UNAVAILABLE',
+      `${what} was ended (${result.failure}): do the monitors at ${request.monitors} and the MDS of file system "${request.id.fsName}" answer this node (ceph fs status)?${logged}`,
     );
   }
+  // One monitor of several may be silent: what else is wrong, libcephfs is asked.
   return new DriverError(
-    'INTERNAL',
-    `${what} failed (exit code ${String(result.exitCode)}; the kernel log, dmesg, may say why); it says: ${result.stderr.trim().slice(-400)}`,
+    code === undefined || code === 'UNAVAILABLE' ? 'INTERNAL' : code,
+    `${what} failed (exit code ${String(result.exitCode)}${logged === '' ? '; the kernel log, dmesg, may say why' : ''})${logged}; it says: ${result.stderr.trim().slice(-400)}`,
   );
 }
 

@@ -64,10 +64,11 @@ export class DmCryptMapper implements Mapper {
     if (encryption === undefined) return this.#inner.map(ctx, request);
     // One whose lower device has gone would keep the name.
     await this.#close(id);
-    const { device } = await this.#inner.map(ctx, request);
+    const { device, begunBefore } = await this.#inner.map(ctx, request);
     try {
       await ensureLuksHeader(ctx, this.#deps, device, { ...request, encryption });
-      return await this.#open(ctx, device, { ...request, encryption });
+      const opened = await this.#open(ctx, device, { ...request, encryption });
+      return begunBefore === true ? { ...opened, begunBefore } : opened;
     } catch (error) {
       await this.unmap(ctx, id, []);
       throw asDriverError(error);

@@ -32,6 +32,8 @@ export interface StageTarget {
   readonly device: string;
   /** This call has mapped it, so this call unmaps it when it fails. */
   readonly mappedNow: boolean;
+  /** The file system that we have made on it once, when it was blank. */
+  readonly formattedAs: string | undefined;
   /** @throws DriverError FAILED_PRECONDITION when the image was formatted before and only looks blank now. */
   mayFormat(): boolean;
   remember(key: string, value: string): Promise<void>;
@@ -57,6 +59,7 @@ export async function mapImage(
   const target = (mapping: Mapping, mappedNow: boolean): StageTarget => ({
     device: mapping.device,
     mappedNow,
+    formattedAs: header.metadata.get(formattedKey),
     mayFormat: () => mayFormat(header, input, encrypted),
     remember: async (key, value) => {
       await opened.pool.images.setMetadata(ctx, header.id, new Map([[key, value]]));
@@ -98,7 +101,8 @@ export async function mapImage(
   try {
     // Before it is mounted: a stage that is complete is not looked at again.
     if (!readOnly) {
-      await nameClient(ctx, image, before);
+      if (mapping.begunBefore === true) await nameClientAgain(ctx, image, connection);
+      else await nameClient(ctx, image, before);
       // Again: a detachment that came in between has seen no client, or sees this one now.
       refuseUnattached(await opened.pool.images.headerById(ctx, header.id, [attachedKey]), input, deps.nodeId);
     } else if (isFenced(image, input)) await forgetClients(ctx, image);

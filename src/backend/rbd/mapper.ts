@@ -36,6 +36,8 @@ export interface Mapping {
   readonly readOnly: boolean;
   /** It shows what is inside the image's LUKS header; else the image as it is. */
   readonly isEncrypted?: boolean;
+  /** Made by map(), but begun by an earlier request: its client may have watched the image before this one came. */
+  readonly begunBefore?: boolean;
 }
 
 /** What there is to map: an encrypted volume that still reads from its source is one that librbd can't have open safely. */

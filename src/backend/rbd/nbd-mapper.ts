@@ -6,7 +6,8 @@ import type { RbdVolumeId } from '../../domain/volume-id.js';
 import type { CallContext } from '../../platform/call-context.js';
 import type { DaemonHost } from '../../platform/daemons.js';
 import { isReadOnlyDevice, type Mapper, type MapRequest, type Mapping, waitForSize } from './mapper.js';
-import { connectionArguments, imageSpec, mapFailure, runRbd } from './rbd-program.js';
+import { mapFailure } from './map-failure.js';
+import { connectionArguments, imageSpec, runRbd } from './rbd-program.js';
 
 const mapTimeoutMs = 60_000;
 
@@ -24,6 +25,7 @@ export class NbdMapper implements Mapper {
   readonly #daemons: DaemonHost;
   readonly #sysBlock: string;
   readonly #proc: string;
+  #programIsThere = false;
 
   constructor(deps: NbdMapperDependencies) {
     this.#exec = deps.exec;
@@ -34,10 +36,10 @@ export class NbdMapper implements Mapper {
 
   async objection(): Promise<string | undefined> {
     if (!(await this.#moduleIsThere())) return 'this kernel has no nbd module (modprobe nbd fails)';
-    const version = await this.#exec('rbd-nbd', ['--version'], { timeoutMs: 10_000 });
-    return version.failure === 'not-found'
-      ? 'the program rbd-nbd is not installed (apt-get install rbd-nbd)'
-      : undefined;
+    // Once is enough for one that is there.
+    this.#programIsThere ||=
+      (await this.#exec('rbd-nbd', ['--version'], { timeoutMs: 10_000 })).failure !== 'not-found';
+    return this.#programIsThere ? undefined : 'the program rbd-nbd is not installed (apt-get install rbd-nbd)';
   }
 
   async find(id: RbdVolumeId): Promise<Mapping[]> {

@@ -218,18 +218,19 @@ export class RbdNode implements NodeBackend<RbdVolumeId> {
   ): Promise<void> {
     const { access } = input.capability as VolumeCapability & { access: { type: 'mount' } };
     await mkdir(input.stagingPath, { recursive: true, mode: 0o750 });
+    const wanted = access.fsType === '' ? defaultFileSystem : access.fsType;
     const { formatted, grown, fsType } = await this.#deps.formatter.formatAndMount(
       {
         device: target.device,
         target: input.stagingPath,
-        fsType: access.fsType === '' ? defaultFileSystem : access.fsType,
+        fsType: wanted,
+        wasFormatted: target.formattedAs === wanted,
         mountOptions: access.mountFlags,
         formatOptions: (input.context.mkfsOptions ?? '').split(/ +/).filter((option) => option !== ''),
         readOnly,
         grow: true,
         allowFormat: async () => Promise.resolve(target.mayFormat()),
-        onFormatted: async () =>
-          target.remember(formattedKey, access.fsType === '' ? defaultFileSystem : access.fsType),
+        onFormatted: async () => target.remember(formattedKey, wanted),
       },
       { signal: ctx.signal },
     );

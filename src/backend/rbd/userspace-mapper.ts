@@ -57,6 +57,7 @@ export interface UserspaceMapperDependencies extends LuksHeaderDependencies {
 export class UserspaceMapper implements Mapper {
   readonly kind = 'userspace';
   readonly #deps: UserspaceMapperDependencies;
+  #programIsThere = false;
 
   constructor(deps: UserspaceMapperDependencies) {
     this.#deps = deps;
@@ -69,8 +70,10 @@ export class UserspaceMapper implements Mapper {
     ] as const) {
       if (!(await exists(path))) return `${path} is missing (${fix})`;
     }
-    const version = await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 });
-    if (version.failure === 'not-found')
+    // Once is enough for one that is there.
+    this.#programIsThere ||=
+      (await this.#deps.exec(program, ['--version'], { timeoutMs: 10_000 })).failure !== 'not-found';
+    if (!this.#programIsThere)
       return `${program} is not installed (apt-get install qemu-system-common qemu-block-extra)`;
     if (content === 'encrypted clone') return notFlat;
     if (content === 'encrypted' && !(await this.#deps.luks.isInstalled()))

@@ -1,9 +1,11 @@
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { ExecResult } from 'mount-utils-ts';
 import t, { type Test } from 'tap';
 import { KrbdMapper } from '../../../src/backend/rbd/krbd-mapper.js';
 import type { MapRequest } from '../../../src/backend/rbd/mapper.js';
 import type { RbdVolumeId } from '../../../src/domain/volume-id.js';
+import type { KernelWriter } from '../../../src/platform/kernel.js';
 import { Secret } from '../../../src/platform/secret.js';
 import { testContext } from '../../platform/test-context.js';
 import { fakeExec, type ProgramRun } from '../fake-exec.js';
@@ -35,6 +37,9 @@ interface Machine {
   readonly answer?: (run: ProgramRun) => Partial<ExecResult> | undefined;
 }
 
+/** These machines' kernels take no maps by way of sysfs: the program rbd is what is tested here. */
+const write: KernelWriter = async () => Promise.resolve({ wrote: false, step: 'open', errno: constants.errno.ENOENT });
+
 /** A mapper on a machine whose sysfs is a directory of the test. */
 function krbd(t: Test, machine: Machine = {}) {
   const root = t.testdir({
@@ -45,7 +50,7 @@ function krbd(t: Test, machine: Machine = {}) {
     ...(machine.udev === true ? { control: '' } : {}),
   });
   const { exec, runs, first } = fakeExec(machine.answer);
-  const mapper = new KrbdMapper({ exec, sysBusRbd: join(root, 'rbd'), udevControl: join(root, 'control') });
+  const mapper = new KrbdMapper({ exec, write, sysBusRbd: join(root, 'rbd'), udevControl: join(root, 'control') });
   return { mapper, runs, first };
 }
 
@@ -138,7 +143,7 @@ t.test('a kernel that lacks features of the image objects, naming them and the l
 
 t.test('a missing module and a missing program are objections that say what is missing', async (t) => {
   const { exec } = fakeExec(() => ({ exitCode: 1 }));
-  const noModule = new KrbdMapper({ exec, sysBusRbd: '/no/such/sysfs' });
+  const noModule = new KrbdMapper({ exec, write, sysBusRbd: '/no/such/sysfs' });
   t.match(await noModule.objection(1n), /no rbd module/);
   const missing = (run: ProgramRun): Partial<ExecResult> =>
     run.program === 'rbd' ? { exitCode: null, failure: 'not-found' } : {};

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { Secret } from '../../platform/secret.js';
+import { Secret } from '../platform/secret.js';
 
 /**
- * A user's key in the first keyring that has it: mount.ceph(8) takes no keyring, only a key.
+ * A user's key in the first keyring that has it: the kernel and mount.ceph(8) take no keyring, only a key.
  * @param keyrings files separated by commas; those that can't be read are passed over.
  */
 export async function keyInKeyrings(keyrings: string, user: string): Promise<Secret | undefined> {
