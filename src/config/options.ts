@@ -46,7 +46,7 @@ const optionHelp = {
     value: 'LIST',
     text: `kinds of volumes to serve, separated by commas (default: ${backendKinds.join(',')})`,
   },
-  'metrics-addr': { value: 'HOST:PORT', text: 'serve Prometheus metrics at /metrics (default: off)' },
+  'metrics-addr': { value: 'HOST:PORT', text: 'serve /metrics for Prometheus, /healthz and /readyz (default: off)' },
   'run-dir': {
     value: 'DIR',
     text: 'directory on tmpfs for mapped images; must stay the same over restarts (default: /run/cuttle)',
