@@ -51,6 +51,8 @@ RUN --mount=type=bind,from=programs,source=/libraries,target=/libraries \
  && apt-get install -y -q --no-install-recommends nodejs librados2 librbd1 libcephfs2 rbd-nbd \
       mount util-linux e2fsprogs cryptsetup-bin kmod $(cat /libraries) \
  && apt-get clean \
+ # Ceph's programs make it where it is missing, and end where they can't.
+ && mkdir -p /run/ceph \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 COPY --from=programs /out /
 COPY --from=driver /out /

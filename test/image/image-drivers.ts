@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TestCluster } from '../harness/cluster.js';
 import { startDriver } from '../harness/driver.js';
@@ -11,7 +11,8 @@ const controllerUser = 65_532;
 
 /**
  * Both roles in containers, each with what the chart gives it and no more: the controller as an ordinary user without any capability,
- * with the cluster's key; the node privileged, without a key. Both with a root file system that is read-only.
+ * with the cluster's key; the node privileged. Both with a root file system that is read-only. The node has a key too, unlike the chart's:
+ * csi-sanity gives NodeExpandVolume no Secret.
  * @param directory below a mount that is shared with the containers
  */
 export async function startContainers(
@@ -24,16 +25,17 @@ export async function startContainers(
   const nodes = 'nodes: [test-node]\n';
   const controllerDirectory = join(directory, 'controller');
   await mkdir(controllerDirectory, { recursive: true });
-  const keyFile = join(controllerDirectory, 'key');
-  await writeFile(keyFile, cluster.adminKey);
-  for (const path of [controllerDirectory, keyFile]) await chown(path, controllerUser, controllerUser);
-  await chmod(keyFile, 0o400);
   const nodeDirectory = join(directory, 'node');
   await mkdir(nodeDirectory);
+  const keyFile = (where: string) => join(where, 'key');
+  for (const where of [controllerDirectory, nodeDirectory])
+    await writeFile(keyFile(where), cluster.adminKey, { mode: 0o400 });
+  for (const path of [controllerDirectory, keyFile(controllerDirectory)])
+    await chown(path, controllerUser, controllerUser);
   const controller = await startDriver({
     directory: controllerDirectory,
     role: 'controller',
-    config: `${nodes}clusters:\n${where}    keyFile: ${keyFile}\n`,
+    config: `${nodes}clusters:\n${where}    keyFile: ${keyFile(controllerDirectory)}\n`,
     program: podman.run(
       [
         ...['--user', `${controllerUser}:${controllerUser}`, '--read-only', '--read-only-tmpfs=false'],
@@ -47,7 +49,7 @@ export async function startContainers(
     const node = await startDriver({
       directory: nodeDirectory,
       role: 'node',
-      config: `${nodes}clusters:\n${where}`,
+      config: `${nodes}clusters:\n${where}    keyFile: ${keyFile(nodeDirectory)}\n`,
       program: podman.run(
         [
           ...['--privileged', '--pid', 'host', '--read-only', '--read-only-tmpfs=false'],

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { type Row, writeRows } from '../../scripts/testing/results.js';
 import { version } from '../../src/platform/version.js';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
-import { type Cell, runCell, sanityUsers } from '../sanity/sanity-cell.js';
+import { type Cell, removeSanityUsers, runCell } from '../sanity/sanity-cell.js';
 import { startContainers } from './image-drivers.js';
 import { inspectImage } from './inspect-image.js';
 import { Podman } from './podman.js';
@@ -76,7 +76,7 @@ async function sanity(podman: Podman): Promise<Row[]> {
   } finally {
     await execa('umount', ['--recursive', '--lazy', shared], { reject: false });
     await rm(shared, { recursive: true, force: true });
-    for (const user of Object.values(sanityUsers)) await cluster.removeUser(user);
+    await removeSanityUsers(cluster);
     await cluster.stop();
   }
 }

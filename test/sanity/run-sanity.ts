@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Row, writeRows } from '../../scripts/testing/results.js';
 import { isClusterNamed, type TestCluster, useCluster } from '../harness/cluster.js';
 import { clusterYaml, startDriver } from '../harness/driver.js';
-import { type Cell, type Drivers, runCell, sanityUsers } from './sanity-cell.js';
+import { type Cell, type Drivers, removeSanityUsers, runCell } from './sanity-cell.js';
 
 /** The driver serves both backends in each of them. */
 const cells: readonly Cell[] = [
@@ -45,7 +45,7 @@ async function runLane(own: readonly Cell[]): Promise<Row[]> {
   try {
     for (const cell of own) rows.push(await runCell(cell, cluster, options));
   } finally {
-    for (const user of Object.values(sanityUsers)) await cluster.removeUser(user);
+    await removeSanityUsers(cluster);
     await cluster.stop();
   }
   return rows;

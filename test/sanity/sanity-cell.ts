@@ -5,6 +5,7 @@ import type { Row } from '../../scripts/testing/results.js';
 import { csi } from '../../src/csi/gen/csi.js';
 import type { BackendKind } from '../../src/domain/backend-kind.js';
 import type { TestCluster } from '../harness/cluster.js';
+import { documentedCaps } from '../harness/documented-users.js';
 import { call, type Driver } from '../harness/driver.js';
 import { readReport } from './sanity-report.js';
 
@@ -33,18 +34,21 @@ export interface CellOptions {
   readonly start: StartDrivers;
 }
 
-export const sanityUsers: Readonly<Record<BackendKind, string>> = {
-  rbd: 'cuttle-sanity-rbd',
-  cephfs: 'cuttle-sanity-cephfs',
-};
-const group = '/volumes/csi';
+/** One for the controller's RPCs and one for the node's, as docs/cephx.md has them. */
+const sanityUsers = { controller: 'cuttle-sanity-controller', node: 'cuttle-sanity-node' } as const;
+
+/** Takes away what the cells have made in a cluster. */
+export async function removeSanityUsers(cluster: TestCluster): Promise<void> {
+  for (const user of Object.values(sanityUsers)) await cluster.removeUser(user);
+}
+
 const cellTimeoutMs = 300_000;
 
 function nameOf(cell: Cell, title: string): string {
   return `${title} ${cell.backend} ${cell.accessType}, roles ${cell.split ? 'split' : 'together'}`;
 }
 
-/** With split roles the requests bring a restricted user's key; together the driver's own credentials are used. */
+/** With split roles the requests bring restricted users' keys; together the driver's own credentials are used. */
 async function writeInputs(directory: string, cluster: TestCluster, cell: Cell): Promise<string[]> {
   const parameters = join(directory, 'parameters.yaml');
   const place = cell.backend === 'rbd' ? `pool: ${cluster.rbdPool}` : `fsName: ${cluster.fsName}`;
@@ -53,8 +57,6 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
   await writeFile(mutable, cell.backend === 'rbd' ? 'qosIopsLimit: 100k\nqosBpsLimit: 1Gi\n' : 'maxFiles: 10k\n');
   const flags = ['--csi.testvolumeparameters', parameters, '--csi.testvolumemutableparameters', mutable];
   if (!cell.split) return flags;
-  const user = sanityUsers[cell.backend];
-  const key = await cluster.createUser(user, capabilities(cluster, cell.backend));
   const secrets = join(directory, 'secrets.yaml');
   const rpcs = [
     'CreateVolume',
@@ -70,16 +72,20 @@ async function writeInputs(directory: string, cluster: TestCluster, cell: Cell):
     'NodeStageVolume',
     'NodePublishVolume',
   ];
-  await writeFile(secrets, rpcs.map((rpc) => `${rpc}Secret:\n  userID: ${user}\n  userKey: ${key}\n`).join(''), {
-    mode: 0o600,
+  const kind = cell.backend === 'rbd' ? 'RBD' : 'CephFS';
+  const keys = new Map<string, string>();
+  for (const role of ['controller', 'node'] as const) {
+    // The cell with the roles together has made the group's directory.
+    const caps = documentedCaps(role, kind, { pool: cluster.rbdPool, fsName: cluster.fsName });
+    await cluster.removeUser(sanityUsers[role]);
+    keys.set(role, await cluster.createUser(sanityUsers[role], { ...caps }));
+  }
+  const lines = rpcs.map((rpc) => {
+    const role = rpc.startsWith('Node') ? 'node' : 'controller';
+    return `${rpc}Secret:\n  userID: ${sanityUsers[role]}\n  userKey: ${keys.get(role) ?? ''}\n`;
   });
+  await writeFile(secrets, lines.join(''), { mode: 0o600 });
   return [...flags, '--csi.secrets', secrets];
-}
-
-function capabilities(cluster: TestCluster, backend: BackendKind): Readonly<Record<string, string>> {
-  if (backend === 'rbd') return { mon: 'profile rbd', osd: `profile rbd pool=${cluster.rbdPool}`, mgr: 'profile rbd' };
-  // The cell with the roles together has made the group's directory.
-  return { mon: 'allow r', mds: `allow rwps path=${group}`, osd: `allow rw tag cephfs data=${cluster.fsName}` };
 }
 
 async function advertised({ controller, node }: Drivers): Promise<Set<string | undefined>> {
