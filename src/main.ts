@@ -7,7 +7,9 @@ import { CephfsNode } from './backend/cephfs/cephfs-node.js';
 import { FuseMounter } from './backend/cephfs/fuse-mounter.js';
 import { KernelMounter } from './backend/cephfs/kernel-mounter.js';
 import { DmCryptMapper } from './backend/rbd/dm-crypt-mapper.js';
+import { mountedDirectories } from './backend/cephfs/mounted-directories.js';
 import { KrbdMapper } from './backend/rbd/krbd-mapper.js';
+import { mappedImages } from './backend/rbd/mapped-images.js';
 import { NbdMapper } from './backend/rbd/nbd-mapper.js';
 import { RbdController, type RbdControllerDependencies } from './backend/rbd/rbd-controller.js';
 import { RbdNode } from './backend/rbd/rbd-node.js';
@@ -44,7 +46,10 @@ import { runProgram } from './platform/exec.js';
 import { KeyedLock } from './platform/keyed-lock.js';
 import { kubernetesApiOf } from './platform/kubernetes-api.js';
 import { createLogger, type Logger } from './platform/logger.js';
-import { createMetrics, serveMetrics } from './platform/metrics.js';
+import { addStateMetrics, createMetrics } from './platform/metrics.js';
+import { readiness } from './platform/readiness.js';
+import type { ServedVolumes } from './platform/state-metrics.js';
+import { serveStatus } from './platform/status-server.js';
 import { version } from './platform/version.js';
 
 const closeTimeoutMs = 3_000;
@@ -89,9 +94,6 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   const sessionName = [options.driverName, options.nodeId, options.endpoint].join(' ');
   const ceph = new ConnectionPool({ log, sessionName });
   const metrics = createMetrics(version);
-  const metricsServer =
-    options.metricsAddress === undefined ? undefined : await serveMetrics(metrics, options.metricsAddress);
-
   const kubernetes = await kubernetesApiOf(environment);
   // A node on its own speaks for itself; where there is a controller, its clusters may have places, too.
   const ownKeys = [...Object.keys(options.topology), ...options.topologyLabels.map(({ key }) => key)];
@@ -152,7 +154,26 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
           ),
   });
   const signalled = untilSignal(() => void watch?.reload());
+  let isListening = false;
+  addStateMetrics(metrics, {
+    contacts: () => ceph.contacts(),
+    configurationRefused: () => watch?.refusal !== undefined,
+    ...(nodes === undefined ? {} : { served: async () => servedVolumes(options, nodes.mounter) }),
+  });
+  const statusPages = {
+    registry: metrics.registry,
+    readiness: () =>
+      readiness({
+        serving: () => isListening && !server.draining,
+        refusal: () => watch?.refusal,
+        clusters: () => clusters.all().map((cluster) => cluster.id),
+        contacts: () => ceph.contacts(),
+      }),
+  };
+  const statusServer =
+    options.metricsAddress === undefined ? undefined : await serveStatus(statusPages, options.metricsAddress);
   await server.listen();
+  isListening = true;
   log.info(
     { version, role: options.role, endpoint: options.endpoint, clusters: clusters.all().map((cluster) => cluster.id) },
     'serving',
@@ -164,7 +185,7 @@ async function serve(options: ServeOptions, environment: NodeJS.ProcessEnv): Pro
   watch?.stop();
   await server.drain(options.shutdownGraceMs);
   for (const backend of controllers?.values() ?? []) await backend.close();
-  metricsServer?.close();
+  statusServer?.close();
   await closeConnections(ceph, log);
   log.info('stopped');
   // exit(3) would wait for what waits in the kernel for a cluster that doesn't answer.
@@ -243,6 +264,20 @@ async function nodeBackends(options: ServeOptions, clusters: Clusters, ceph: Cep
       }),
   } satisfies Record<BackendKind, () => NodeBackend>;
   return { mounter, backends: new Map(options.backends.map((kind) => [kind, make[kind]()])) };
+}
+
+/** For the metrics: what of each backend this node serves, and by what. */
+async function servedVolumes({ backends, runDir }: ServeOptions, mounter: Mounter): Promise<ServedVolumes[]> {
+  const counts = {
+    rbd: async () => mappedImages({ runDir }),
+    cephfs: async () => mountedDirectories(await mounter.list()),
+  } satisfies Record<BackendKind, () => Promise<ReadonlyMap<string, number>>>;
+  const found = await Promise.all(
+    backends.map(async (backend) =>
+      [...(await counts[backend]())].map(([kind, volumes]) => ({ backend, kind, volumes })),
+    ),
+  );
+  return found.flat();
 }
 
 async function untilSignal(onHangUp: () => void): Promise<NodeJS.Signals> {

@@ -5,7 +5,7 @@ import { emptyResults, summaryOf, total, type Row } from './results.js';
 import { RunSpace } from './run-space.js';
 import * as stages from './stages.js';
 
-type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'soak' | 'kernel' | 'bench';
+type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'soak' | 'kernel' | 'deploy' | 'image' | 'bench';
 
 const [mode, ...extra] = process.argv.slice(2) as [Mode, ...string[]];
 const interruption = watchInterruption();
@@ -49,6 +49,12 @@ async function runMode(context: stages.StageContext): Promise<void> {
     case 'soak':
       context.add(...(await stages.soak(context, extra)));
       return;
+    case 'deploy':
+      context.add(await stages.deploy(context, extra));
+      return;
+    case 'image':
+      context.add(...(await stages.image(context, extra)));
+      return;
     case 'bench':
       context.add(await stages.bench(context, extra));
       return;
@@ -58,6 +64,7 @@ async function runMode(context: stages.StageContext): Promise<void> {
 async function runEverything(plain: stages.StageContext): Promise<void> {
   const context = { ...plain, coverage: await beginCoverage() };
   context.add(await stages.lint(context), await stages.testsWithoutCluster(context));
+  context.add(await stages.deploy(context, []));
   if (await stages.startCluster(context)) context.add(await stages.testsOnCluster(context));
   // They wait for Ceph more than they work.
   const beside = { ...context, beside: true };

@@ -44,7 +44,7 @@ export async function lint(context: StageContext): Promise<Row> {
 }
 
 export async function testsWithoutCluster(context: StageContext): Promise<Row> {
-  const files = (await findTestFiles()).filter((file) => !file.needsCluster);
+  const files = (await findTestFiles()).filter((file) => !file.needsCluster && !file.ofDeploy);
   return await tests('tests without Ceph', files, availableParallelism(), context);
 }
 
@@ -60,6 +60,25 @@ async function tests(stage: string, files: TestFile[], jobs: number, context: St
   const row = await runTestFiles(stage, files, { jobs, fileTimeoutMs: FILE_TIMEOUT_MS, env, signal: context.signal });
   await writeRows(stage.replaceAll(' ', '-').toLowerCase(), [row]);
   return row;
+}
+
+/** The chart, the manifests made of it, and what Kubernetes says of them. @param args `--write`: makes the manifests first. */
+export async function deploy(context: StageContext, args: string[]): Promise<Row> {
+  if (args.includes('--write')) {
+    const made = await program('manifests', 'dist/test/deploy/write-manifests.js', [], context);
+    if (made.failed > 0) return made;
+  }
+  return await tests(
+    'deploy',
+    (await findTestFiles()).filter((file) => file.ofDeploy),
+    2,
+    context,
+  );
+}
+
+/** Without coverage: the driver runs in containers. */
+export async function image(context: StageContext, args: string[]): Promise<Row[]> {
+  return await programWithRows('image', 'dist/test/image/run-image.js', args, { ...context, coverage: {} });
 }
 
 export async function sanity(context: StageContext, args: string[]): Promise<Row[]> {

@@ -8,6 +8,8 @@ export interface TestFile {
   /** What is run: dist/test/domain/volume-id.test.js. */
   readonly compiled: string;
   readonly needsCluster: boolean;
+  /** Needs helm and its like. */
+  readonly ofDeploy: boolean;
 }
 
 const CLUSTER_HARNESS = join('dist', 'test', 'harness', 'cluster.js');
@@ -28,7 +30,7 @@ export async function findTestFiles(): Promise<TestFile[]> {
     for (const name of names.filter((each) => each.endsWith('.test.ts')).sort()) {
       const compiled = join(root.compiled, name.replace(/\.ts$/, '.js'));
       const needsCluster = await reaches(compiled, CLUSTER_HARNESS, new Set());
-      files.push({ source: join(root.sources, name), compiled, needsCluster });
+      files.push({ source: join(root.sources, name), compiled, needsCluster, ofDeploy: name.startsWith('deploy/') });
     }
   }
   return files;

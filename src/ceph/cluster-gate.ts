@@ -13,6 +13,7 @@ export class ClusterGate {
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #background = pLimit(backgroundConcurrency);
   readonly #healthyConcurrency: number;
+  #lastAnswered: boolean | undefined;
 
   constructor(healthyConcurrency: number) {
     this.#limit = pLimit(healthyConcurrency);
@@ -27,11 +28,18 @@ export class ClusterGate {
     return this.#limit.concurrency < this.#healthyConcurrency;
   }
 
+  /** Whether the last call got an answer in time; undefined before the first. */
+  get lastAnswered(): boolean | undefined {
+    return this.#lastAnswered;
+  }
+
   answered(): void {
+    this.#lastAnswered = true;
     this.#setConcurrency(this.#healthyConcurrency);
   }
 
   silent(): void {
+    this.#lastAnswered = false;
     this.#setConcurrency(suspectConcurrency);
   }
 

@@ -2,9 +2,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from '../platform/call-context.js';
 import type { Logger } from '../platform/logger.js';
+import type { ClusterContact } from '../platform/state-metrics.js';
 import type { Secret } from '../platform/secret.js';
 import type { CephCall } from './ceph-error.js';
 import type { CephAccess, CephClient, CephConnection } from './client.js';
+import { type ClusterGates, contactsOf } from './cluster-contacts.js';
 import { ClusterGate } from './cluster-gate.js';
 import { configure, configured } from './configure.js';
 import { connectError } from './connect-error.js';
@@ -34,10 +36,7 @@ interface Entry {
   lastUsedMs: number;
 }
 
-interface Gates {
-  readonly monitors: ClusterGate;
-  readonly osds: ClusterGate;
-  readonly fileSystems: ClusterGate;
+interface Gates extends ClusterGates {
   readonly labours: ClusterGate;
 }
 
@@ -56,6 +55,8 @@ export interface ConnectionPoolOptions {
 export class ConnectionPool implements CephClient {
   readonly #entries = new Map<string, Entry>();
   readonly #retired = new Set<RadosConnection>();
+  /** Every connection that is not closed yet. */
+  readonly #made = new Set<RadosConnection>();
   readonly #gates = new Map<string, Gates>();
   readonly #log: Logger;
   readonly #idleMs: number;
@@ -87,6 +88,12 @@ export class ConnectionPool implements CephClient {
       if (!connection.broken) return connection;
       this.#retire(key, entry, connection);
     }
+  }
+
+  /** What is known of the clusters that were asked anything, from the calls that were made; asks nothing itself. */
+  contacts(): ClusterContact[] {
+    this.#forgetClosed();
+    return contactsOf([...this.#gates.values()], [...this.#made]);
   }
 
   async close(): Promise<void> {
@@ -140,6 +147,7 @@ export class ConnectionPool implements CephClient {
     connection.then(
       (made) => {
         this.#log.info({ cluster: access.clusterId, user: access.user, address: made.address }, 'connected to Ceph');
+        this.#made.add(made);
         if (this.#closed) void made.close();
       },
       () => {
@@ -157,6 +165,7 @@ export class ConnectionPool implements CephClient {
   #gatesOf(clusterId: string, monitors: string): Gates {
     const key = JSON.stringify([clusterId, monitors]);
     const gates = this.#gates.get(key) ?? {
+      clusterId,
       monitors: new ClusterGate(monitorConcurrency),
       osds: new ClusterGate(osdConcurrency),
       fileSystems: new ClusterGate(fileSystemConcurrency),
@@ -177,7 +186,12 @@ export class ConnectionPool implements CephClient {
     );
   }
 
+  #forgetClosed(): void {
+    for (const connection of this.#made) if (connection.closed) this.#made.delete(connection);
+  }
+
   #sweep(): void {
+    this.#forgetClosed();
     for (const connection of this.#retired) {
       if (connection.idleMs < Math.min(this.#idleMs, retiredIdleMs)) continue;
       this.#retired.delete(connection);

@@ -66,7 +66,7 @@ const optionHelp = {
     value: 'LABEL[=KEY],...',
     text: "the same by labels of this node's Node in Kubernetes, read from its API (default: none)",
   },
-  'metrics-addr': { value: 'HOST:PORT', text: 'serve Prometheus metrics at /metrics (default: off)' },
+  'metrics-addr': { value: 'HOST:PORT', text: 'serve /metrics for Prometheus, /healthz and /readyz (default: off)' },
   'run-dir': {
     value: 'DIR',
     text: 'directory on tmpfs for mapped images; must stay the same over restarts (default: /run/cuttle)',

@@ -9,6 +9,8 @@ const pollMs = 2_000;
 export interface ClusterWatch {
   /** Reads now instead of at the next turn. */
   reload(): Promise<void>;
+  /** Why the file as it is now is not in use; undefined when it is. */
+  readonly refusal: string | undefined;
   stop(): void;
 }
 
@@ -42,6 +44,9 @@ export function watchClusters(path: string, first: Configuration, configured: Co
   timer.unref();
   return {
     reload,
+    get refusal() {
+      return complaint === '' ? undefined : complaint;
+    },
     stop: () => {
       clearInterval(timer);
     },

@@ -1,7 +1,6 @@
-import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { DriverError } from '../domain/errors.js';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type BackgroundCount, type BackgroundKind, backgroundMetrics } from './background-count.js';
+import { type StateSources, stateMetrics } from './state-metrics.js';
 
 /** RPC counts and durations; docs/metrics.md names each series, and a test holds both together. */
 export interface RpcMetrics {
@@ -27,12 +26,12 @@ export function createMetrics(version: string): RpcMetrics {
     labelNames: ['method'],
     registers: [registry],
   });
-  new Counter({
+  new Gauge({
     name: 'cuttle_build_info',
     help: 'Always 1; the label tells the version',
     labelNames: ['version'],
     registers: [registry],
-  }).inc({ version });
+  }).set({ version }, 1);
   return {
     registry,
     background: backgroundMetrics(registry),
@@ -47,29 +46,8 @@ export function createMetrics(version: string): RpcMetrics {
   };
 }
 
-/** Serves /metrics over HTTP. @param address `host:port`. @throws DriverError INVALID_ARGUMENT when it can't listen there. */
-export async function serveMetrics(metrics: RpcMetrics, address: string): Promise<Server> {
-  collectDefaultMetrics({ register: metrics.registry });
-  const [, host, port] = /^(.*):([0-9]{1,5})$/.exec(address) ?? [];
-  if (host === undefined || port === undefined || Number(port) > 65_535)
-    throw new DriverError(
-      'INVALID_ARGUMENT',
-      `--metrics-addr "${address}" is not host:port, e.g. 127.0.0.1:9090 or :9090`,
-    );
-  const server = createServer((request, response) => {
-    if (request.url !== '/metrics') {
-      response.writeHead(404).end();
-      return;
-    }
-    void metrics.registry.metrics().then((text) => {
-      response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
-    });
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      reject(new DriverError('INVALID_ARGUMENT', `--metrics-addr ${address}: ${error.message}`));
-    });
-    server.listen({ port: Number(port), ...(host === '' ? {} : { host: host.replace(/^\[|\]$/g, '') }) }, resolve);
-  });
-  return server;
+/** The series that are looked up when somebody reads the metrics: the process's own, and those of its state. */
+export function addStateMetrics({ registry }: RpcMetrics, sources: StateSources): void {
+  collectDefaultMetrics({ register: registry });
+  stateMetrics(registry, sources);
 }

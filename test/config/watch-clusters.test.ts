@@ -74,6 +74,7 @@ t.test('a broken file keeps the old clusters and is reported once, each new faul
   await writeFile(path, 'clusters: [{ id: a, monitors: "10.0.0.9", color: red }]');
   for (let i = 0; i < 3; i++) await watch.reload();
   t.equal(clusters.find('a')?.monitors, '10.0.0.1');
+  t.match(watch.refusal, 'color');
   t.equal(lines.length, 1);
   t.match(lines[0], { level: 50, reason: /color/, msg: /refused, the earlier one stays/ });
   await rm(path);
@@ -83,6 +84,7 @@ t.test('a broken file keeps the old clusters and is reported once, each new faul
   await writeFile(path, 'clusters: [{ id: a, monitors: "10.0.0.7" }]');
   await watch.reload();
   t.equal(clusters.find('a')?.monitors, '10.0.0.7', 'a repaired file is used');
+  t.equal(watch.refusal, undefined);
   await rm(path);
   await watch.reload();
   t.equal(lines.length, 4, 'a fault that comes back after a repair is reported again');

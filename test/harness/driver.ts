@@ -21,6 +21,8 @@ export interface DriverOptions {
   readonly logLevel?: string;
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** The program and first arguments that are `cuttle`; this repository's own unless given. */
+  readonly program?: readonly [string, ...string[]];
 }
 
 /** A `cuttle serve` process and clients for it. */
@@ -55,10 +57,11 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const runDir = join(directory, 'run');
   await writeFile(configFile, options.config);
   const startMs = performance.now();
+  const [program, ...first] = options.program ?? [process.execPath, launcher];
   const child = spawn(
-    process.execPath,
+    program,
     [
-      launcher,
+      ...first,
       'serve',
       ...['--endpoint', `unix://${socketPath}`, '--config', configFile, '--run-dir', runDir],
       ...['--role', options.role ?? 'all', '--log-level', options.logLevel ?? 'debug', '--node-id', 'test-node'],

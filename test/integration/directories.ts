@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { formatVolumeId } from '../../src/domain/volume-id.js';
 import type { TestCluster } from '../harness/cluster.js';
+import { documentedCaps } from '../harness/documented-users.js';
 import type { Site } from './site.js';
 
 /** The file system that the test cluster has. */
@@ -89,7 +90,7 @@ function setAttribute(path: string, name: string, value: string): void {
 
 /** Capabilities for mounting below a directory. */
 export function capsFor(path: string): Record<string, string> {
-  return { mon: 'allow r', mds: `allow rw path=${path}`, osd: `allow rw tag cephfs data=${fsName}` };
+  return { ...documentedCaps('node', 'CephFS', { fsName, path }) };
 }
 
 /** Ids of the file system's clients that mount this directory. */

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { documentedCaps } from '../harness/documented-users.js';
 import { mountCapability } from '../harness/requests.js';
 import { asDirectory, openGroup, provisionerCaps } from './group.js';
 import { eventually } from './images.js';
@@ -49,7 +50,7 @@ async function inUse(
 }
 
 t.test("a user of profile rbd may fence; that it can't lift the fence holds nothing up", async (t) => {
-  const caps = { mon: 'profile rbd', osd: `profile rbd pool=${site.pool}` };
+  const caps = { ...documentedCaps('controller', 'RBD', { pool: site.pool }) };
   const secrets = await userWith('fencer', caps);
   const create = { parameters: { pool: site.pool }, requiredBytes: 32n << 20n };
   const { life, id, paths, file } = await inUse(t, secrets, create);
@@ -67,7 +68,7 @@ t.test("a user of profile rbd may fence; that it can't lift the fence holds noth
 });
 
 t.test('a CephFS user that may not fence: the volume stays where it is until it is unstaged', async (t) => {
-  const secrets = await userWith('not-a-fencer', provisionerCaps(group.path));
+  const secrets = await userWith('not-a-fencer', { ...provisionerCaps(group.path), mon: 'allow r' });
   const { life, id, paths, file } = await inUse(t, secrets, directory);
   const { code, message } = await refusal(life.rpc.detach(id, node, secrets));
   t.equal(code, 'PERMISSION_DENIED');
@@ -83,8 +84,7 @@ t.test('a CephFS user that may not fence: the volume stays where it is until it 
 });
 
 t.test('a CephFS user that may add to the blocklist fences, within its path', async (t) => {
-  const caps = { ...provisionerCaps(group.path), mon: 'allow r, allow command "osd blocklist"' };
-  const secrets = await userWith('cephfs-fencer', caps);
+  const secrets = await userWith('cephfs-fencer', provisionerCaps(group.path));
   const { life, id, paths, file } = await inUse(t, secrets, directory);
   await life.rpc.detach(id, node, secrets);
   t.same((await life.rpc.getVolume(id)).nodes, []);

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import type { Test } from 'tap';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import type { TestCluster } from '../harness/cluster.js';
+import { documentedCaps } from '../harness/documented-users.js';
 import { clusterYaml } from '../harness/driver.js';
 import { mountCapability } from '../harness/requests.js';
 import { Directories, fsName } from './directories.js';
@@ -122,7 +123,8 @@ export function pathOf(volumeId: string): string {
 
 /** Capabilities for making volumes below a directory. */
 export function provisionerCaps(path: string, flags = 'rwps'): Record<string, string> {
-  return { mon: 'allow r', mds: `allow ${flags} path=${path}`, osd: `allow rw tag cephfs data=${fsName}` };
+  const { mds = '', ...caps } = documentedCaps('controller', 'CephFS', { fsName, path });
+  return { ...caps, mds: mds.replace('rwps', flags) };
 }
 
 /** Node has no calls for extended attributes. */

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { documentedCaps } from '../harness/documented-users.js';
 import { clusterYaml } from '../harness/driver.js';
 import { refusal } from './outcome.js';
 import { Site } from './site.js';
@@ -13,7 +14,7 @@ const site = await Site.open(t, {
 });
 const { cluster, pool } = site;
 const user = `it-restricted-${pool}`;
-const userKey = await cluster.createUser(user, { mon: 'profile rbd', osd: `profile rbd pool=${pool}` });
+const userKey = await cluster.createUser(user, { ...documentedCaps('controller', 'RBD', { pool }) });
 t.teardown(async () => cluster.removeUser(user));
 const secrets = { userID: user, userKey };
 const create = { parameters: { pool }, requiredBytes: 32n << 20n };

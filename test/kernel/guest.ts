@@ -43,7 +43,7 @@ async function runSuites(wanted: string): Promise<void> {
   const rows: Row[] = [];
   for (const name of names) {
     const source = join('test', 'kernel', 'suites', name.replace(/\.js$/, '.ts'));
-    const file = { source, compiled: join(directory, name), needsCluster: true };
+    const file = { source, compiled: join(directory, name), needsCluster: true, ofDeploy: false };
     rows.push(
       await runTestFiles(`kernel: ${name.replace('.js', '')}`, [file], {
         jobs: 1,

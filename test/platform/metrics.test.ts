@@ -1,9 +1,24 @@
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { createMetrics, serveMetrics } from '../../src/platform/metrics.js';
+import { addStateMetrics, createMetrics } from '../../src/platform/metrics.js';
+import type { StateSources } from '../../src/platform/state-metrics.js';
 import { repositoryRoot } from '../house/read-sources.js';
+
+const sources: StateSources = {
+  contacts: () => [
+    {
+      cluster: 'a',
+      connections: 2,
+      answers: new Map([
+        ['monitors', true],
+        ['MDSs', false],
+      ]),
+    },
+  ],
+  configurationRefused: () => true,
+  served: async () => Promise.resolve([{ backend: 'rbd', kind: 'krbd', volumes: 7 }]),
+};
 
 t.test('docs/metrics.md lists exactly the series of the driver, with type and labels', async (t) => {
   const page = readFileSync(join(repositoryRoot(), 'docs/metrics.md'), 'utf8');
@@ -16,9 +31,11 @@ t.test('docs/metrics.md lists exactly the series of the driver, with type and la
   const count = metrics.background('trash');
   count.waiting('pool', 3);
   count.finished('pool');
-  const actual = (await registry.getMetricsAsJSON()).map((metric) => {
+  addStateMetrics(metrics, sources);
+  const ours = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('cuttle_'));
+  const actual = ours.map((metric) => {
     const labels = metric.values.flatMap((value) => Object.keys(value.labels)).filter((label) => label !== 'le');
-    return `${metric.name} ${String(metric.type)} ${[...new Set(labels)].join(', ')}`;
+    return `${metric.name} ${String(metric.type)} ${[...new Set(labels)].join(', ') || 'none'}`;
   });
   t.strictSame(documented.sort(), actual.sort());
 });
@@ -35,30 +52,27 @@ t.test('an RPC is counted as under way, then with its outcome', async (t) => {
   t.match(text, /cuttle_build_info\{version="1\.2\.3"\} 1/);
 });
 
-t.test('the series are served at /metrics and nothing else is', async (t) => {
-  const server = await serveMetrics(createMetrics('1.2.3'), '127.0.0.1:0');
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
-  const found = await fetch(`http://127.0.0.1:${port}/metrics`);
-  t.equal(found.status, 200);
-  const text = await found.text();
-  t.match(text, /cuttle_build_info/);
-  t.match(text, /nodejs_/);
-  t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404);
+t.test('what is, is looked up when the metrics are read', async (t) => {
+  const metrics = createMetrics('1');
+  let volumes = 7;
+  addStateMetrics(metrics, {
+    ...sources,
+    served: async () => Promise.resolve(volumes === 0 ? [] : [{ backend: 'rbd', kind: 'krbd', volumes }]),
+  });
+  const text = await metrics.registry.metrics();
+  t.match(text, /^cuttle_ceph_connections\{cluster="a"\} 2$/m);
+  t.match(text, /^cuttle_ceph_answers\{cluster="a",service="monitors"\} 1$/m);
+  t.match(text, /^cuttle_ceph_answers\{cluster="a",service="MDSs"\} 0$/m);
+  t.match(text, /^cuttle_configuration_refused 1$/m);
+  t.match(text, /^cuttle_node_volumes\{backend="rbd",kind="krbd"\} 7$/m);
+  t.match(text, /^nodejs_/m);
+  volumes = 0;
+  t.notMatch(await metrics.registry.metrics(), /^cuttle_node_volumes\{/m);
 });
 
-t.test('an address that is none, or taken, is refused by the name of the option', async (t) => {
-  for (const address of ['9090', 'localhost', '127.0.0.1:', 'a:b'])
-    await t.rejects(serveMetrics(createMetrics('1'), address), {
-      code: 'INVALID_ARGUMENT',
-      message: /^--metrics-addr ".*" is not host:port/,
-    });
-  const server = await serveMetrics(createMetrics('1'), '127.0.0.1:0');
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
-  await t.rejects(serveMetrics(createMetrics('1'), `127.0.0.1:${port}`), {
-    code: 'INVALID_ARGUMENT',
-    message: /^--metrics-addr 127\.0\.0\.1:\d+: .*EADDRINUSE/,
-  });
-  await t.rejects(serveMetrics(createMetrics('1'), '127.0.0.1:99999'), { code: 'INVALID_ARGUMENT' });
+t.test('a process without the Node service tells of no volumes on its node', async (t) => {
+  const metrics = createMetrics('1');
+  const { contacts, configurationRefused } = sources;
+  addStateMetrics(metrics, { contacts, configurationRefused });
+  t.notMatch(await metrics.registry.metrics(), 'cuttle_node_volumes');
 });
