@@ -87,7 +87,10 @@ const bad: readonly [string, RegExp][] = [
   ['--topology=zone=a,zone=b', /^topology key "zone" is given twice/],
   ['--topology=zone=a,Zone=b', /differ by capitals/],
   ['--topology-labels=a/b/c', /^--topology-labels: "a\/b\/c" has more than one/],
-  ['--topology-labels=x.io/zone,y.io/rack', /the same prefix of all of them; LABEL=KEY gives a label's value another key$/],
+  [
+    '--topology-labels=x.io/zone,y.io/rack',
+    /the same prefix of all of them; LABEL=KEY gives a label's value another key$/,
+  ],
   ['--colour=red', /--colour.*see cuttle --help/],
   ['--role', /--role.*see cuttle --help/],
 ];

@@ -25,18 +25,15 @@ t.test("ceph-csi's list gives a place for each pool, its labels made whole by th
   t.end();
 });
 
-t.test(
-  'a request that says nothing of topology gets `pool` where there is one, else the first of the list',
-  (t) => {
-    const cluster = { topology: [{ [zone]: 'c' }] };
-    const [first] = imagePlaces(parse({ pool: 'own', dataPool: 'd' }), cluster, undefined, [zone]);
-    t.strictSame(first, { pool: 'own', dataPool: 'd', reach: [{ [zone]: 'c' }] });
-    t.equal(imagePlaces(parse(), cluster, undefined, [zone])[0]?.pool, 'p-a');
-    const [listed] = imagePlaces(parse({ pool: 'p-b', dataPool: 'd-b' }), cluster, undefined, [zone]);
-    t.strictSame(listed?.reach, [{ [zone]: 'b' }], 'one that is in the list is reached from where the list says');
-    t.end();
-  },
-);
+t.test('a request that says nothing of topology gets `pool` where there is one, else the first of the list', (t) => {
+  const cluster = { topology: [{ [zone]: 'c' }] };
+  const [first] = imagePlaces(parse({ pool: 'own', dataPool: 'd' }), cluster, undefined, [zone]);
+  t.strictSame(first, { pool: 'own', dataPool: 'd', reach: [{ [zone]: 'c' }] });
+  t.equal(imagePlaces(parse(), cluster, undefined, [zone])[0]?.pool, 'p-a');
+  const [listed] = imagePlaces(parse({ pool: 'p-b', dataPool: 'd-b' }), cluster, undefined, [zone]);
+  t.strictSame(listed?.reach, [{ [zone]: 'b' }], 'one that is in the list is reached from where the list says');
+  t.end();
+});
 
 t.test('labels that nobody can tell are an error only where nothing else can be had', (t) => {
   t.throws(() => imagePlaces(parse(), everywhere, undefined, []), {
