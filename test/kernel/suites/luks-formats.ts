@@ -36,35 +36,38 @@ for (const order of [
   });
 }
 
-t.test('clones open with their source’s passphrase at once by dm-crypt, and by librbd when they are flat', async (t) => {
-  const life = patient(t);
-  const parameters = { ...encrypted, mounter: 'krbd' };
-  const source = await importImage(site, life, 'source', 48n * mib, (file) => {
-    luksFormat(file);
-  });
-  const first = await life.stage(source, { context: { encrypted: 'true', mounter: 'krbd' }, secrets });
-  await writeFile(join(first, 'data'), 'source', { flush: true });
-  await life.unstage(source, first);
-  const snapshot = await life.snapshot(source);
-  for (const [from, requiredBytes] of [
-    [{ volume: source }, 32n * mib],
-    [{ snapshot: snapshot.id }, 80n * mib],
-  ] as const) {
-    const clone = await life.create({ parameters, source: from, requiredBytes });
-    t.equal(clone.bytes, requiredBytes);
-    const byLibrbd = { context: { ...clone.context, mounter: 'userspace' }, secrets };
-    const early = await refusal(life.rpc.stage(clone.id, site.path('stage'), byLibrbd));
-    t.equal(early.code, 'FAILED_PRECONDITION');
-    t.match(early.message, /encrypted clone.*krbd and nbd/);
-    const there = await life.stage(clone.id, { context: clone.context, secrets });
-    t.equal(await readFile(join(there, 'data'), 'utf8'), 'source');
-    const { blocks, bsize } = await statfs(there);
-    t.ok(BigInt(blocks * bsize) > (requiredBytes * 7n) / 10n, 'its file system covers it');
-    await writeFile(join(there, 'data'), 'clone', { flush: true });
-    await life.unstage(clone.id, there);
-    await site.cluster.rbd(['flatten', '--no-progress', `${site.pool}/${imageOf(clone.id)}`]);
-    const paths = await attachWhenFlat(life, clone.id, byLibrbd);
-    t.equal(await readFile(join(paths.targetPath, 'data'), 'utf8'), 'clone');
-    await life.detach(clone.id, paths);
-  }
-});
+t.test(
+  'clones open with their source’s passphrase at once by dm-crypt, and by librbd when they are flat',
+  async (t) => {
+    const life = patient(t);
+    const parameters = { ...encrypted, mounter: 'krbd' };
+    const source = await importImage(site, life, 'source', 48n * mib, (file) => {
+      luksFormat(file);
+    });
+    const first = await life.stage(source, { context: { encrypted: 'true', mounter: 'krbd' }, secrets });
+    await writeFile(join(first, 'data'), 'source', { flush: true });
+    await life.unstage(source, first);
+    const snapshot = await life.snapshot(source);
+    for (const [from, requiredBytes] of [
+      [{ volume: source }, 32n * mib],
+      [{ snapshot: snapshot.id }, 80n * mib],
+    ] as const) {
+      const clone = await life.create({ parameters, source: from, requiredBytes });
+      t.equal(clone.bytes, requiredBytes);
+      const byLibrbd = { context: { ...clone.context, mounter: 'userspace' }, secrets };
+      const early = await refusal(life.rpc.stage(clone.id, site.path('stage'), byLibrbd));
+      t.equal(early.code, 'FAILED_PRECONDITION');
+      t.match(early.message, /encrypted clone.*krbd and nbd/);
+      const there = await life.stage(clone.id, { context: clone.context, secrets });
+      t.equal(await readFile(join(there, 'data'), 'utf8'), 'source');
+      const { blocks, bsize } = await statfs(there);
+      t.ok(BigInt(blocks * bsize) > (requiredBytes * 7n) / 10n, 'its file system covers it');
+      await writeFile(join(there, 'data'), 'clone', { flush: true });
+      await life.unstage(clone.id, there);
+      await site.cluster.rbd(['flatten', '--no-progress', `${site.pool}/${imageOf(clone.id)}`]);
+      const paths = await attachWhenFlat(life, clone.id, byLibrbd);
+      t.equal(await readFile(join(paths.targetPath, 'data'), 'utf8'), 'clone');
+      await life.detach(clone.id, paths);
+    }
+  },
+);
