@@ -11,6 +11,8 @@ import type { TestCluster } from './cluster.js';
 
 const launcher = fileURLToPath(new URL('../../../bin/cuttle.cjs', import.meta.url));
 const stopTimeoutMs = 30_000;
+/** It answers within a tenth of a second; on an emulated processor that others use as well, much later. */
+const readyTimeoutMs = 60_000;
 
 export interface DriverOptions {
   /** Everything of the driver lies below: socket, log, configuration, run directory. Short, and empty before. */
@@ -118,7 +120,7 @@ async function untilReady(
     await sleep(5);
   }
   await call((done) =>
-    identity.Probe(new csi.v1.ProbeRequest(), new Metadata(), { deadline: Date.now() + 10_000 }, done),
+    identity.Probe(new csi.v1.ProbeRequest(), new Metadata(), { deadline: Date.now() + readyTimeoutMs }, done),
   );
 }
 

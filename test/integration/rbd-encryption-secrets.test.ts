@@ -9,7 +9,12 @@ import { Site } from './site.js';
 t.setTimeout(200_000);
 
 const site = await Site.open(t, { logLevel: 'trace' });
-const create = { parameters: { pool: site.pool, encrypted: 'true' }, requiredBytes: 32n * mib };
+const { cluster, pool } = site;
+/** With the rights that the documentation asks for, and no more. */
+const user = `it-encryption-${pool}`;
+const userKey = await cluster.createUser(user, { mon: 'profile rbd', osd: `profile rbd pool=${pool}` });
+t.teardown(async () => cluster.removeUser(user));
+const create = { parameters: { pool, encrypted: 'true' }, requiredBytes: 32n * mib };
 
 t.test(
   "in an encrypted volume's whole life its passphrase is in no argument, environment, file, log line or error",
@@ -17,7 +22,8 @@ t.test(
     const life = site.life(t);
     const passphrase = randomBytes(24).toString('base64');
     const wrong = randomBytes(24).toString('base64');
-    const secrets = { encryptionPassphrase: passphrase };
+    const own = { userID: user, userKey };
+    const secrets = { ...own, encryptionPassphrase: passphrase };
     const forms = [...formsOf(passphrase), ...formsOf(wrong)];
     const watch = sampler(site.directory, forms);
     const messages: string[] = [];
@@ -29,7 +35,7 @@ t.test(
       await life.rpc.stats(id, paths.targetPath);
       await life.rpc.expand(id, BigInt(48 + round * 16) * mib, 0n, secrets);
       await life.detach(id, paths);
-      await note(life.rpc.stage(id, site.path('stage'), { context, secrets: { encryptionPassphrase: wrong } }));
+      await note(life.rpc.stage(id, site.path('stage'), { context, secrets: { ...own, encryptionPassphrase: wrong } }));
       await note(
         life.rpc.create('odd', { ...create, secrets, parameters: { ...create.parameters, encrypted: 'odd' } }),
       );

@@ -108,6 +108,7 @@ export class UserspaceMapper implements Mapper {
     try {
       return { ...(await this.#show(ctx, request)), isEncrypted: true };
     } catch (error) {
+      if (ctx.signal.aborted) throw error;
       // librbd says only that it could not open it; why is found out where it can be looked at.
       await this.#throughPlain(ctx, { ...request, encryption }, 'explain');
       throw error;

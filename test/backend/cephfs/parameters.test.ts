@@ -73,6 +73,7 @@ const bad: readonly [string, Record<string, string>, RegExp][] = [
   ['a prefix of the volumes module', { volumeNamePrefix: '_vol-' }, /volumeNamePrefix .* can't start with/],
   ['a prefix with a slash', { volumeNamePrefix: 'a/' }, /volumeNamePrefix/],
   ['a prefix of 41 bytes', { volumeNamePrefix: 'a'.repeat(41) }, /at most 40 bytes/],
+  ['encryption', { encrypted: 'true' }, /^encrypted is for backend "rbd"/],
   ['a parameter of RBD', { imageFeatures: 'layering' }, /parameter "imageFeatures" is unknown/],
   ['a parameter of the old provisioner', { claimRoot: '/volumes' }, /claimRoot.*volumeNamePrefix/],
 ];

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { chooseMapper } from '../../../src/backend/rbd/choose-mapper.js';
+import { chooseMapper, kindsOf } from '../../../src/backend/rbd/choose-mapper.js';
 import { type Mapper, type MapperKind, optionsFor } from '../../../src/backend/rbd/mapper.js';
 import { testContext } from '../../platform/test-context.js';
 
@@ -78,6 +78,31 @@ for (const [mounter, kind] of [
     });
   });
 }
+
+t.test('what there is to map is told to each mapper, and its objection is the reason that is logged', async (t) => {
+  const ctx = testContext();
+  const heard: unknown[] = [];
+  const listening = (kind: MapperKind): Mapper => ({
+    ...fake(kind, 0n),
+    objection: async (_features, content) => {
+      heard.push(content);
+      return Promise.resolve(kind === 'krbd' ? 'no dm-crypt here' : undefined);
+    },
+  });
+  const mappers = [listening('krbd'), listening('userspace')];
+  t.equal((await chooseMapper(ctx, mappers, 'auto', 1n, 'encrypted')).kind, 'userspace');
+  t.match(ctx.lines, [{ passedOver: ['krbd: no dm-crypt here'] }]);
+  await chooseMapper(ctx, mappers, 'userspace', 1n);
+  t.strictSame(heard, ['encrypted', 'encrypted', 'plain']);
+});
+
+t.test('the mappers that a mounter may come to', (t) => {
+  t.strictSame(kindsOf('auto'), ['krbd', 'nbd', 'userspace']);
+  t.strictSame(kindsOf('rbd'), ['krbd']);
+  t.strictSame(kindsOf('rbd-nbd'), ['nbd']);
+  t.strictSame(kindsOf('userspace'), ['userspace']);
+  t.end();
+});
 
 const options: readonly [string | undefined, Record<MapperKind, string[]>][] = [
   [undefined, { krbd: [], nbd: [], userspace: [] }],
