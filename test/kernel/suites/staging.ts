@@ -10,7 +10,7 @@ import { ProcessAccounting, show } from '../process-accounting.js';
  * ceph-csi, starts eleven for one.
  */
 
-t.setTimeout(280_000);
+t.setTimeout(580_000);
 
 const mostForBlank = 4;
 const reference = 11;
