@@ -5,6 +5,7 @@ import { defaultVolumeNamePrefix } from '../object-name.js';
 import { refuseUnknownParameters } from '../parameters.js';
 import { defaultFeatures, parseFeatures } from './features.js';
 import { mounters } from './mapper.js';
+import { type RbdParameterName, rbdParameterNames } from './parameter-reference.js';
 
 /** What a StorageClass says about RBD volumes, checked. */
 export interface RbdParameters {
@@ -19,20 +20,7 @@ export interface RbdParameters {
 }
 
 /** Handed on to NodeStageVolume in the volume context. */
-export const nodeParameters = ['mounter', 'mapOptions', 'mkfsOptions'] as const;
-
-export const rbdParameterNames = [
-  'backend',
-  'clusterID',
-  'pool',
-  'dataPool',
-  'imageFeatures',
-  'objectSize',
-  'stripeUnit',
-  'stripeCount',
-  'volumeNamePrefix',
-  ...nodeParameters,
-] as const;
+export const nodeParameters = ['mounter', 'mapOptions', 'mkfsOptions'] as const satisfies readonly RbdParameterName[];
 
 /** rbd(8): `rbd` is the pool of every command that names none. */
 const defaultPool = 'rbd';
