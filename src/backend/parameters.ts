@@ -2,6 +2,11 @@ import leven from 'leven';
 import { DriverError } from '../domain/errors.js';
 import type { StringMap } from './backend.js';
 
+/** What is known of each parameter, in the words of docs/configuration.md (Markdown). `npm run docs` writes them there. */
+export type ParameterReference = Readonly<
+  Record<string, { /** What counts when it is left out. */ readonly fallback: string; readonly meaning: string }>
+>;
+
 /** Parameters that the external-provisioner adds (--extra-create-metadata) or leaves in: not for the backend to judge. */
 const provisionerPrefix = 'csi.storage.k8s.io/';
 

@@ -4,14 +4,17 @@ import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { cephfsMutableParameterNames } from '../../src/backend/cephfs/mutable-parameters.js';
-import { cephfsParameterNames, parseParameters as parseCephfs } from '../../src/backend/cephfs/parameters.js';
+import { cephfsParameterNames } from '../../src/backend/cephfs/parameter-reference.js';
+import { parseParameters as parseCephfs } from '../../src/backend/cephfs/parameters.js';
 import { parseLimits, rbdMutableParameterNames } from '../../src/backend/rbd/mutable-parameters.js';
-import { nodeParameters, parseParameters, rbdParameterNames } from '../../src/backend/rbd/parameters.js';
+import { rbdParameterNames } from '../../src/backend/rbd/parameter-reference.js';
+import { nodeParameters, parseParameters } from '../../src/backend/rbd/parameters.js';
 import { readClusterFile } from '../../src/config/cluster-file.js';
 import { helpText } from '../../src/config/options.js';
 import { readCredentials, readPassphrase } from '../../src/csi/validate/credentials.js';
 import { parseVolumeId } from '../../src/domain/volume-id.js';
 import { makeCephxKey } from '../domain/make-cephx-key.js';
+import { withParameterTables } from '../../scripts/parameter-tables.js';
 import { repositoryRoot } from '../house/read-sources.js';
 
 const page = readFileSync(join(repositoryRoot(), 'docs/configuration.md'), 'utf8');
@@ -47,6 +50,14 @@ t.test('each default that --help gives stands in the row of its option', (t) => 
 t.test('docs/configuration.md has every parameter of a StorageClass, and no other', (t) => {
   t.strictSame(firstCells('StorageClass parameters for RBD').sort(), [...rbdParameterNames].sort());
   t.strictSame(firstCells('StorageClass parameters for CephFS').sort(), [...cephfsParameterNames].sort());
+  t.end();
+});
+
+t.test("the tables of parameters are the driver's own: else npm run docs", (t) => {
+  t.equal(page, withParameterTables(page));
+  const stale = page.replace('| `pool` | `rbd` |', '| `pool` | `rdb` |');
+  t.not(stale, page);
+  t.equal(withParameterTables(stale), page);
   t.end();
 });
 

@@ -67,9 +67,10 @@ export class Podman {
     };
   }
 
-  /** Layers that belong to no image any more go; those that the next build can use stay. */
+  /** No container, mount or process stays; of the layers those that a next build may use. */
   async close(): Promise<void> {
     await this.#exec(['rm', '--all', '--force', '--time', '1']);
+    await this.#exec(['image', 'prune', '--force', '--filter', 'until=24h']);
     await execa('umount', [join(this.#store, 'overlay')], { reject: false });
     await execa('umount', ['--recursive', this.#runRoot], { reject: false });
     await rm(this.#runRoot, { recursive: true, force: true });

@@ -1,9 +1,14 @@
 import { DriverError } from '../../domain/errors.js';
 import type { StringMap } from '../backend.js';
+import type { CephfsParameterName } from './parameter-reference.js';
 import { type MounterKind, type MounterName, mounters } from './mounter.js';
 
 /** Parameters of a StorageClass that are handed on to NodeStageVolume in the volume context. */
-export const nodeParameters = ['mounter', 'kernelMountOptions', 'fuseMountOptions'] as const;
+export const nodeParameters = [
+  'mounter',
+  'kernelMountOptions',
+  'fuseMountOptions',
+] as const satisfies readonly CephfsParameterName[];
 
 export interface NodeParameters {
   readonly mounter: MounterName;

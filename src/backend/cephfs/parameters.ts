@@ -4,6 +4,7 @@ import type { StringMap } from '../backend.js';
 import { defaultVolumeNamePrefix } from '../object-name.js';
 import { refuseUnknownParameters } from '../parameters.js';
 import { nodeParameters, parseNodeParameters } from './node-parameters.js';
+import { cephfsParameterNames } from './parameter-reference.js';
 
 /** What a StorageClass says about CephFS volumes, checked. */
 export interface CephfsParameters {
@@ -22,21 +23,6 @@ export interface CephfsParameters {
   /** Whether a volume made of a snapshot shows it instead of copying it; undefined: when it may only be read. */
   readonly backingSnapshot: boolean | undefined;
 }
-
-export const cephfsParameterNames = [
-  'backend',
-  'clusterID',
-  'fsName',
-  'pool',
-  'maxFiles',
-  'mode',
-  'uid',
-  'gid',
-  'namespaceIsolated',
-  'volumeNamePrefix',
-  'backingSnapshot',
-  ...nodeParameters,
-] as const;
 
 /** As `ceph fs subvolume create` in ceph-csi's hands: pods that run as any user can write, kubelet applies fsGroup on top. */
 const defaultMode = 0o777;

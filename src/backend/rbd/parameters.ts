@@ -7,6 +7,7 @@ import { type ConstrainedPool, constrainedPoolsParameter, parseConstrainedPools 
 import { headerBytesFor, parseEncrypted } from './encryption.js';
 import { defaultFeatures, parseFeatures } from './features.js';
 import { mounters } from './mapper.js';
+import { type RbdParameterName, rbdParameterNames } from './parameter-reference.js';
 
 /** What a StorageClass says about RBD volumes, checked. */
 export interface RbdParameters {
@@ -27,21 +28,12 @@ export interface RbdParameters {
 }
 
 /** Handed on to NodeStageVolume in the volume context. */
-export const nodeParameters = ['mounter', 'mapOptions', 'mkfsOptions', 'encrypted'] as const;
-
-export const rbdParameterNames = [
-  'backend',
-  'clusterID',
-  'pool',
-  'dataPool',
-  constrainedPoolsParameter,
-  'imageFeatures',
-  'objectSize',
-  'stripeUnit',
-  'stripeCount',
-  'volumeNamePrefix',
-  ...nodeParameters,
-] as const;
+export const nodeParameters = [
+  'mounter',
+  'mapOptions',
+  'mkfsOptions',
+  'encrypted',
+] as const satisfies readonly RbdParameterName[];
 
 /** rbd(8): `rbd` is the pool of every command that names none. */
 const defaultPool = 'rbd';

@@ -53,15 +53,6 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{- define "cuttle.pullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
-{{- end -}}
-
 {{- /* Arguments of each sidecar of the controller: one of the replicas works. */ -}}
 {{- define "cuttle.args.common" -}}
 - --csi-address=/csi/csi.sock
