@@ -11,6 +11,8 @@ import type { TestCluster } from './cluster.js';
 
 const launcher = fileURLToPath(new URL('../../../bin/cuttle.cjs', import.meta.url));
 const stopTimeoutMs = 30_000;
+/** A machine that is emulated, beside others that work, takes its time to load a program. */
+const probeTimeoutMs = 60_000;
 
 export interface DriverOptions {
   /** Everything of the driver lies below: socket, log, configuration, run directory. Short, and empty before. */
@@ -115,7 +117,7 @@ async function untilReady(
     await sleep(5);
   }
   await call((done) =>
-    identity.Probe(new csi.v1.ProbeRequest(), new Metadata(), { deadline: Date.now() + 10_000 }, done),
+    identity.Probe(new csi.v1.ProbeRequest(), new Metadata(), { deadline: Date.now() + probeTimeoutMs }, done),
   );
 }
 
