@@ -18,13 +18,27 @@ export const sanityCells: Readonly<Record<string, Cell>> = {
   'sanity-cephfs-mount': { backend: 'cephfs', accessType: 'mount', mounter: 'kernel', split: false },
 };
 
-/** @param wanted a part of the names of what is to run. @throws Error when nothing is called so. */
+const beforeReset = 'reset/write';
+const afterReset = 'reset/return';
+
+/** @param wanted parts of the names of what is to run, with commas between them. @throws Error when nothing is called so. */
 export async function planBoots(wanted: string): Promise<Boot[]> {
   const suites = (await readdir(join('test', 'kernel', 'suites'))).filter((name) => name.endsWith('.ts')).sort();
   const names = [...suites.map((name) => `suites/${basename(name, '.ts')}`), ...Object.keys(sanityCells)];
-  const jobs = names.filter((name) => name.includes(wanted));
-  if (jobs.length > 0) return [{ jobs, isReset: false }];
-  throw new Error(`no suite has "${wanted}" in its name; there are ${names.join(', ')}`);
+  const isWanted = (name: string): boolean => wanted.split(',').some((part) => name.includes(part));
+  const jobs = names.filter(isWanted);
+  const isResetWanted = isWanted(beforeReset) || isWanted(afterReset);
+  const boots = [
+    ...(jobs.length === 0 ? [] : [{ jobs, isReset: false }]),
+    ...(isResetWanted
+      ? [
+          { jobs: [beforeReset], isReset: true },
+          { jobs: [afterReset], isReset: false },
+        ]
+      : []),
+  ];
+  if (boots.length > 0) return boots;
+  throw new Error(`no suite has "${wanted}" in its name; there are ${[...names, beforeReset, afterReset].join(', ')}`);
 }
 
 /** What a job is called in the table. */

@@ -22,7 +22,7 @@ const wholeMinutes = 27;
 const help = `npm run test:kernel -- [--smoke | --only NAME] [--minutes N]
 
   --smoke      stage, write, unstage, restage through krbd and the kernel's CephFS; under 5 minutes
-  --only NAME  what has this in its name, e.g. krbd, sanity, reset
+  --only NAME  what has this in its name, e.g. krbd, sanity, or outage,reset
   --minutes N  how long the virtual machine may take (27; with --smoke 4)
 `;
 const { values } = parseArgs({
