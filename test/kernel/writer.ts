@@ -1,6 +1,7 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto';
-import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 
 const blockBytes = 64 << 10;
 const pauseMs = 100;
@@ -43,21 +44,18 @@ export class Writer {
   }
 }
 
-/** The SHA-256 of a file as its device or cluster has it: nothing is taken from the page cache. @param bytes as of digestOf() */
+/**
+ * The SHA-256 of a file as its device or cluster has it: read past the page cache (O_DIRECT, which dd aligns its buffers for).
+ * @param bytes how much from the start, all when left out: whole blocks of 64 KiB
+ */
 export async function digestPastCache(path: string, bytes?: number): Promise<string> {
-  await writeFile('/proc/sys/vm/drop_caches', '3');
-  return digestOf(path, bytes);
-}
-
-/** @param bytes how much from the start, all when left out */
-export async function digestOf(path: string, bytes?: number): Promise<string> {
-  const file = await open(path, 'r');
+  const count = bytes === undefined ? [] : [`count=${bytes / blockBytes}`];
+  const dd = execa('dd', [`if=${path}`, 'iflag=direct', `bs=${blockBytes}`, ...count], {
+    encoding: 'buffer',
+    buffer: { stdout: false },
+  });
   const hash = createHash('sha256');
-  try {
-    const end = bytes === undefined ? {} : { end: bytes - 1 };
-    for await (const chunk of file.createReadStream(end)) hash.update(chunk as Buffer);
-  } finally {
-    await file.close();
-  }
+  for await (const chunk of dd.iterable({ binary: true })) hash.update(chunk);
+  await dd;
   return hash.digest('hex');
 }
