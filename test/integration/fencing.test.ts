@@ -1,8 +1,6 @@
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { isDriverError } from '../../src/domain/errors.js';
-import { withDeadline } from '../../src/platform/deadline.js';
 import type { Driver } from '../harness/driver.js';
 import { clusterYaml } from '../harness/driver.js';
 import { blockCapability, mountCapability } from '../harness/requests.js';
@@ -11,6 +9,7 @@ import { eventually } from './images.js';
 import { refusal } from './outcome.js';
 import { secondDriver, Site } from './site.js';
 import type { VolumeLife } from './volume-life.js';
+import { write } from './write-outcome.js';
 
 /*
  * Two drivers with node ids and run directories of their own stand for two nodes. A node that is lost is one whose NodeUnstageVolume is
@@ -27,34 +26,6 @@ const driverB = await secondDriver(t, site, {
   args: ['--node-id', 'node-b'],
   config: nodes + clusterYaml(site.cluster),
 });
-
-const patienceMs = 10_000;
-
-/**
- * A text in a file of the volume, or at the start of the device, down to the disk.
- * @returns the errno's name when that fails, UNAVAILABLE when there is no answer: a ceph-fuse that was shut out may keep its callers waiting.
- */
-async function write(path: string, text: string): Promise<string | undefined> {
-  return withDeadline(writeDown(path, text), patienceMs, `writing ${path}`).catch((error: unknown) => {
-    if (isDriverError(error)) return error.code;
-    throw error;
-  });
-}
-
-async function writeDown(path: string, text: string): Promise<string | undefined> {
-  try {
-    const file = await open(path, path.endsWith('/data') ? 'w' : 'r+');
-    try {
-      await file.write(Buffer.alloc(4096, text), 0, 4096, 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    return undefined;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error);
-  }
-}
 
 async function isBlocklisted(address: string): Promise<boolean> {
   return (await site.cluster.ceph(['osd', 'blocklist', 'ls'])).includes(address);

@@ -1,26 +1,40 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, rename, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { execa } from 'execa';
-import type { Row } from '../../scripts/testing/results.js';
+import { RESULTS_DIR, type Row } from '../../scripts/testing/results.js';
 import { runTestFiles } from '../../scripts/testing/run-test-files.js';
-import type { GuestOutcome } from './run-guest.js';
+import { askHost, type GuestOutcome, hostAddress, hostFacts, nameExchange } from './exchange.js';
+import { sanityCells, titleOf } from './plan.js';
+import { stillThere } from './still-there.js';
 
 /** Runs inside the virtual machine: reaches the host's cluster, then runs the tests of the kernel's path. */
 
-/** QEMU's user-mode network: the guest's usual address, and what the host's loopback is called from there. */
+/** QEMU's user-mode network gives the guest this address. */
 const ownAddress = '10.0.2.15/24';
-const host = '10.0.2.2';
-const fileTimeoutMs = 600_000;
+const jobTimeoutMs = Number(process.env.CUTTLE_TEST_FILE_SECONDS ?? '900') * 1_000;
 
-const [exchange = '', suites = ''] = process.argv.slice(2);
+const { values, positionals: jobs } = parseArgs({
+  options: { exchange: { type: 'string', default: '' }, reset: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const { exchange } = values;
+nameExchange(exchange);
+process.env.CUTTLE_TEST_CEPH_CONF = join(exchange, 'ceph.conf');
 // Without udev nobody makes the device nodes by which these modules would be loaded.
 await execa('modprobe', ['-a', 'virtio_net', 'loop', 'fuse']);
 const forwards = await forwardPorts();
-process.env.CUTTLE_TEST_CEPH_CONF = join(exchange, 'ceph.conf');
+const rows: Row[] = [];
 try {
-  await runSuites(suites);
+  for (const job of jobs) {
+    rows.push(await runJob(job));
+    // What is known is written down at once: the machine may be ended before the next.
+    await tell({ rows });
+  }
 } finally {
+  if (values.reset) await askHost('reset');
   for (const forward of forwards) forward.kill();
 }
 
@@ -29,33 +43,57 @@ async function forwardPorts(): Promise<ChildProcess[]> {
   await execa('ip', ['link', 'set', 'lo', 'up']);
   await execa('ip', ['link', 'set', 'eth0', 'up']);
   await execa('ip', ['address', 'add', ownAddress, 'dev', 'eth0']);
-  const ports = JSON.parse(await readFile(join(exchange, 'ports.json'), 'utf8')) as number[];
-  return ports.map((port) =>
-    spawn('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr`, `TCP:${host}:${port}`], { stdio: 'ignore' }),
-  );
+  const { clusterPorts } = await hostFacts();
+  const relay = (port: number) => [`TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr`, `TCP:${hostAddress}:${port}`];
+  return clusterPorts.map((port) => spawn('socat', relay(port), { stdio: 'ignore' }));
 }
 
-/** What is known is written after each suite: the machine may be ended before the next. */
-async function runSuites(wanted: string): Promise<void> {
-  const directory = join('dist', 'test', 'kernel', 'suites');
-  const all = (await readdir(directory)).filter((name) => name.endsWith('.js')).sort();
-  const names = all.filter((name) => name.includes(wanted));
-  const rows: Row[] = [];
-  for (const name of names) {
-    const source = join('test', 'kernel', 'suites', name.replace(/\.js$/, '.ts'));
-    const file = { source, compiled: join(directory, name), needsCluster: true, ofDeploy: false };
-    rows.push(
-      await runTestFiles(`kernel: ${name.replace('.js', '')}`, [file], {
-        jobs: 1,
-        fileTimeoutMs,
-        env: process.env,
-        signal: new AbortController().signal,
-      }),
-    );
-    await tell({ rows, isWhole: rows.length === names.length });
+async function runJob(job: string): Promise<Row> {
+  const row = { ...(sanityCells[job] === undefined ? await runSuite(job) : await runSanity(job)), stage: titleOf(job) };
+  await keepOutput(row.failed > 0);
+  if (values.reset) return row;
+  const left = await stillThere();
+  for (const one of left) console.log(`  FAILED ${row.stage}: ${one}`);
+  return { ...row, failed: row.failed + left.length };
+}
+
+async function runSuite(job: string): Promise<Row> {
+  const name = join('test', 'kernel', job);
+  const file = { source: `${name}.ts`, compiled: join('dist', `${name}.js`), needsCluster: true, ofDeploy: false };
+  const signal = new AbortController().signal;
+  return await runTestFiles(job, [file], { jobs: 1, fileTimeoutMs: jobTimeoutMs, env: process.env, signal });
+}
+
+async function runSanity(job: string): Promise<Row> {
+  const cell = sanityCells[job];
+  if (cell === undefined) throw new Error(`there is no csi-sanity run ${job}`);
+  // Loaded when it is needed: in an emulated machine that takes seconds.
+  const { useCluster } = await import('../harness/cluster.js');
+  const { localCells } = await import('../sanity/local-drivers.js');
+  const { removeSanityUsers, runCell } = await import('../sanity/sanity-cell.js');
+  const cluster = await useCluster();
+  try {
+    const row = await runCell(cell, cluster, { ...localCells, timeoutMs: jobTimeoutMs });
+    const word = row.failed > 0 ? 'FAILED' : 'ok    ';
+    console.log(`  ${word} ${row.stage} (${row.passed} passed, ${row.skipped} skipped; ${row.seconds.toFixed(1)} s)`);
+    return row;
+  } finally {
+    await removeSanityUsers(cluster);
   }
 }
 
+/** The machine's own files go with it: what tests have said, and the logs of drivers that failed csi-sanity, are for the host. */
+async function keepOutput(hasFailed: boolean): Promise<void> {
+  const kept = join(exchange, 'output');
+  await cp(join(RESULTS_DIR, 'output'), kept, { recursive: true }).catch(() => undefined);
+  if (!hasFailed) return;
+  const isText = (path: string): boolean => !/\/(?:run|mount|staging|csi\.sock)$/.test(path);
+  for (const name of (await readdir(tmpdir())).filter((one) => one.startsWith('sanity-')))
+    await cp(join(tmpdir(), name), join(kept, name), { recursive: true, filter: isText });
+}
+
+/** Replaced in one step: the machine may be ended at any moment. */
 async function tell(outcome: GuestOutcome): Promise<void> {
-  await writeFile(join(exchange, 'outcome.json'), JSON.stringify(outcome));
+  await writeFile(join(exchange, 'outcome.new'), JSON.stringify(outcome));
+  await rename(join(exchange, 'outcome.new'), join(exchange, 'outcome.json'));
 }

@@ -3,19 +3,11 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Row } from '../../scripts/testing/results.js';
 import { csi } from '../../src/csi/gen/csi.js';
-import type { BackendKind } from '../../src/domain/backend-kind.js';
 import type { TestCluster } from '../harness/cluster.js';
 import { documentedCaps } from '../harness/documented-users.js';
 import { call, type Driver } from '../harness/driver.js';
+import { type Cell, nameOf } from './cell.js';
 import { readReport } from './sanity-report.js';
-
-/** One run of the whole of csi-sanity: no spec is filtered out. */
-export interface Cell {
-  readonly backend: BackendKind;
-  readonly accessType: 'mount' | 'block';
-  /** Controller and node in processes of their own, as a cluster runs them. */
-  readonly split: boolean;
-}
 
 /** The processes that serve a cell; with roles together both are the same. */
 export interface Drivers {
@@ -32,6 +24,8 @@ export interface CellOptions {
   /** The directory of a run is made in it. */
   readonly parent: string;
   readonly start: StartDrivers;
+  /** Five minutes unless said. */
+  readonly timeoutMs?: number;
 }
 
 /** One for the controller's RPCs and one for the node's, as docs/cephx.md has them. */
@@ -44,15 +38,12 @@ export async function removeSanityUsers(cluster: TestCluster): Promise<void> {
 
 const cellTimeoutMs = 300_000;
 
-function nameOf(cell: Cell, title: string): string {
-  return `${title} ${cell.backend} ${cell.accessType}, roles ${cell.split ? 'split' : 'together'}`;
-}
-
 /** With split roles the requests bring restricted users' keys; together the driver's own credentials are used. */
 async function writeInputs(directory: string, cluster: TestCluster, cell: Cell): Promise<string[]> {
   const parameters = join(directory, 'parameters.yaml');
   const place = cell.backend === 'rbd' ? `pool: ${cluster.rbdPool}` : `fsName: ${cluster.fsName}`;
-  await writeFile(parameters, `backend: ${cell.backend}\nclusterID: default\n${place}\n`);
+  const mounter = cell.mounter === undefined ? '' : `mounter: ${cell.mounter}\n`;
+  await writeFile(parameters, `backend: ${cell.backend}\nclusterID: default\n${place}\n${mounter}`);
   const mutable = join(directory, 'mutable.yaml');
   await writeFile(mutable, cell.backend === 'rbd' ? 'qosIopsLimit: 100k\nqosBpsLimit: 1Gi\n' : 'maxFiles: 10k\n');
   const flags = ['--csi.testvolumeparameters', parameters, '--csi.testvolumemutableparameters', mutable];
@@ -112,6 +103,7 @@ async function advertised({ controller, node }: Drivers): Promise<Set<string | u
 export async function runCell(cell: Cell, cluster: TestCluster, options: CellOptions): Promise<Row> {
   const startMs = performance.now();
   const title = nameOf(cell, options.title);
+  const { timeoutMs = cellTimeoutMs } = options;
   const directory = await mkdtemp(join(options.parent, 'sanity-'));
   const drivers = await options.start(directory, cluster, cell);
   const failures: string[] = [];
@@ -127,7 +119,7 @@ export async function runCell(cell: Cell, cluster: TestCluster, options: CellOpt
         ...(await writeInputs(directory, cluster, cell)),
         ...['--ginkgo.json-report', report, '--ginkgo.no-color'],
       ],
-      { reject: false, timeout: cellTimeoutMs, all: true },
+      { reject: false, timeout: timeoutMs, all: true },
     );
     const outcome = readReport(await readFile(report, 'utf8').catch(() => '[]'), await advertised(drivers));
     failures.push(...outcome.failures);

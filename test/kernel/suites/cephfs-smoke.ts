@@ -5,8 +5,6 @@ import { mountCapability } from '../../harness/requests.js';
 import { mountEntry } from '../../integration/leftovers.js';
 import { Site } from '../../integration/site.js';
 
-t.setTimeout(280_000);
-
 const site = await Site.open(t);
 const directory = { backend: 'cephfs', clusterID: 'default', fsName: site.cluster.fsName };
 const capability = mountCapability('MULTI_NODE_MULTI_WRITER', '');

@@ -5,8 +5,6 @@ import { blockCapability, mountCapability } from '../../harness/requests.js';
 import { mountEntry } from '../../integration/leftovers.js';
 import { Site } from '../../integration/site.js';
 
-t.setTimeout(280_000);
-
 const site = await Site.open(t);
 const byKrbd = { backend: 'rbd', clusterID: 'default', pool: site.pool, mounter: 'krbd' };
 

@@ -1,17 +1,25 @@
-import { readFile, statfs, writeFile } from 'node:fs/promises';
+import { open, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { mountCapability } from '../../harness/requests.js';
+import { blockCapability, mountCapability } from '../../harness/requests.js';
 import { mountEntry } from '../../integration/leftovers.js';
 import { outcomeOf } from '../../integration/outcome.js';
 import { Site } from '../../integration/site.js';
-
-t.setTimeout(580_000);
 
 const site = await Site.open(t);
 const plain = { backend: 'rbd', clusterID: 'default', pool: site.pool };
 const by = (mounter: string, context: Readonly<Record<string, string>>) => ({ context: { ...context, mounter } });
 const gib = 1n << 30n;
+
+async function startOf(device: string, length: number): Promise<string> {
+  const file = await open(device, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
+    return buffer.toString();
+  } finally {
+    await file.close();
+  }
+}
 
 t.test('what one mapper has written the next one reads', async (t) => {
   const life = site.life(t);
@@ -62,6 +70,30 @@ t.test('a clone is mapped by the kernel and has its source’s data; neither see
   await writeFile(join(second, 'data'), 'clone', { flush: true });
   const again = await life.stage(source.id, { context: source.context });
   t.equal(await readFile(join(again, 'data'), 'utf8'), 'source');
+});
+
+t.test('images with what this kernel knows are mapped by it, and a raw block device grows in use', async (t) => {
+  const life = site.life(t);
+  const dataPool = `${site.pool}-data`;
+  await site.cluster.createPool(dataPool);
+  t.teardown(async () => site.cluster.deletePool(dataPool));
+  const features = {
+    'layering alone': { imageFeatures: 'layering' },
+    'all that librbd makes by default': {},
+    'a pool for the data, and stripes': { dataPool, stripeUnit: '65536', stripeCount: '4', objectSize: '1048576' },
+  };
+  const { capability, options } = { capability: blockCapability(), options: { mounter: 'krbd' } };
+  for (const [name, parameters] of Object.entries(features)) {
+    const asked = { parameters: { ...plain, ...options, ...parameters }, capabilities: [capability] };
+    const { id, context } = await life.create(asked);
+    const { targetPath } = await life.attach(id, { capability, context });
+    const text = `written with ${name}`;
+    await writeFile(targetPath, text, { flag: 'r+', flush: true });
+    await life.rpc.expand(id, 2n * gib);
+    await life.rpc.expandNode(id, targetPath);
+    t.equal((await life.rpc.stats(id, targetPath))[0]?.total, 2n * gib, `${name}: the device has grown`);
+    t.equal(await startOf(targetPath, text.length), text);
+  }
 });
 
 t.test('an image feature that the kernel lacks: "auto" moves on and says why, "krbd" names it', async (t) => {
