@@ -30,6 +30,6 @@ export function readiness(sources: ReadinessSources): Readiness {
 function stateOf(contact: ClusterContact | undefined): string {
   if (contact === undefined || contact.answers.size === 0) return 'nothing was asked of it yet';
   const silent = [...contact.answers].flatMap(([service, answered]) => (answered ? [] : [service]));
-  if (silent.length === 0) return `answers (${contact.connections} connections)`;
+  if (silent.length === 0) return `answers (open connections: ${contact.connections})`;
   return `the last call to its ${silent.join(' and ')} got no answer in time`;
 }

@@ -9,7 +9,7 @@ const good: ReadinessSources = {
 };
 
 t.test('a process that serves with the configuration as it is is ready', (t) => {
-  t.same(readiness(good), { ready: true, notes: ['cluster "a": answers (2 connections)'] });
+  t.same(readiness(good), { ready: true, notes: ['cluster "a": answers (open connections: 2)'] });
   t.end();
 });
 

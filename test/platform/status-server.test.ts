@@ -28,11 +28,11 @@ t.test('/healthz says that the process is alive, also when it is not ready', asy
 });
 
 t.test('/readyz answers 200 or 503, and says why in words', async (t) => {
-  let now: Readiness = { ready: true, notes: ['cluster "a": answers (1 connections)'] };
+  let now: Readiness = { ready: true, notes: ['cluster "a": answers (open connections: 1)'] };
   const address = await serve(t, () => now);
   const good = await fetch(`${address}/readyz`);
   t.equal(good.status, 200);
-  t.equal(await good.text(), 'ready\ncluster "a": answers (1 connections)\n');
+  t.equal(await good.text(), 'ready\ncluster "a": answers (open connections: 1)\n');
   now = { ready: false, notes: ['requests are not served'] };
   const bad = await fetch(`${address}/readyz`);
   t.equal(bad.status, 503);

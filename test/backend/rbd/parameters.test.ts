@@ -8,6 +8,8 @@ t.test('a StorageClass that says nothing has defaults', (t) => {
     clusterId: '',
     pool: 'rbd',
     dataPool: undefined,
+    ownPool: undefined,
+    constrainedPools: [],
     features: 61n,
     headerBytes: 0n,
     namePrefix: 'csi-vol-',
