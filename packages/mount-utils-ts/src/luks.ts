@@ -69,7 +69,8 @@ export class Luks {
   }
 
   /**
-   * Makes a LUKS2 header, whatever is on the device. aes-xts-plain64 with 512 bits and sectors of 4096 bytes is what librbd reads too.
+   * Makes a LUKS2 header, whatever is on the device. aes-xts-plain64 with 512 bits is what librbd reads too; sectors of
+   * 512 bytes, or a file system that was made elsewhere could have smaller blocks than the opened device.
    * Not abortable. Throws MountError of kind FormatFailed.
    * @param dataOffsetBytes where the data begins: a multiple of 4096, 16 MiB or more
    */
@@ -78,7 +79,7 @@ export class Luks {
       'cryptsetup',
       [
         ...['luksFormat', '--batch-mode', '--type', 'luks2', '--key-file', '-'],
-        ...['--cipher', 'aes-xts-plain64', '--key-size', '512', '--sector-size', '4096'],
+        ...['--cipher', 'aes-xts-plain64', '--key-size', '512', '--sector-size', '512'],
         ...['--offset', (dataOffsetBytes / SECTOR_BYTES).toString(), ...KEY_DERIVATION, ...KEY_DERIVATION_PASSES],
         device,
       ],
