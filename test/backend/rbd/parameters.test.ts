@@ -40,6 +40,8 @@ t.test('every parameter arrives', (t) => {
     clusterId: 'b',
     pool: 'ssd',
     dataPool: 'ec',
+    ownPool: 'ssd',
+    constrainedPools: [],
     features: 5n,
     headerBytes: 32n << 20n,
     namePrefix: '',
