@@ -40,7 +40,7 @@ t.test('every parameter arrives', (t) => {
     clusterId: 'b',
     pool: 'ssd',
     dataPool: 'ec',
-    ownPool: 'ssd',
+    ownPool: undefined,
     constrainedPools: [],
     features: 5n,
     headerBytes: 32n << 20n,
