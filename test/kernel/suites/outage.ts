@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { mountCapability } from '../../harness/requests.js';
 import { eventually } from '../../integration/images.js';
-import { outcomeOf, type Refusal } from '../../integration/outcome.js';
+import { outcomeOf } from '../../integration/outcome.js';
 import { Site } from '../../integration/site.js';
 import type { VolumeLife } from '../../integration/volume-life.js';
 import { askHost, hostFacts } from '../exchange.js';
@@ -83,16 +83,6 @@ function questions(life: VolumeLife, used: Used): Readonly<Record<string, () => 
   };
 }
 
-interface Answer extends Refusal {
-  readonly seconds: number;
-}
-
-async function answered(work: Promise<unknown>): Promise<Answer> {
-  const began = performance.now();
-  const outcome = await outcomeOf(work);
-  return { ...outcome, seconds: (performance.now() - began) / 1_000 };
-}
-
 const { ownsCluster } = await hostFacts();
 const skip = ownsCluster ? false : "the cluster isn't the tests' own: its daemons are not stopped";
 
@@ -121,10 +111,10 @@ t.test(
 
 async function refusedInTime(t: Test, life: VolumeLife, used: Used): Promise<void> {
   const asked = Object.entries(questions(life, used)).map(async ([rpc, ask]) => {
-    const { code, message, seconds } = await answered(ask());
+    // In its time: otherwise the client would have given up, with DEADLINE_EXCEEDED.
+    const { code, message } = await outcomeOf(ask());
     t.equal(code, 'UNAVAILABLE', `${used.name}: ${rpc} (${message})`);
-    t.match(message, /\w+ .*\w/, `${used.name}: ${rpc} says why`);
-    t.ok(seconds < deadlineMs / 1_000, `${used.name}: ${rpc} answers in its time (${seconds.toFixed(1)} s)`);
+    t.match(message, /no answer|hung/, `${used.name}: ${rpc} says why`);
   });
   await Promise.all(asked);
 }
