@@ -73,7 +73,7 @@ const optionHelp = {
   },
   holder: {
     value: 'unix:///PATH',
-    text: 'socket of "cuttle hold", which starts ceph-fuse, rbd-nbd and qemu-storage-daemon where they outlive this process\'s container (default: this process starts them)',
+    text: 'socket of "cuttle hold", which starts the daemons that carry data where they outlive this container (default: none)',
   },
   'log-level': { value: 'LEVEL', text: `${logLevels.join(', ')} (default: info)` },
   'shutdown-grace': { value: 'SECONDS', text: 'how long SIGTERM waits for RPCs under way (default: 60)' },

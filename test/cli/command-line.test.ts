@@ -28,7 +28,11 @@ t.test("--version prints the package's version and nothing else", async (t) => {
 });
 
 const wrong: readonly [string, string[], RegExp][] = [
-  ['an unknown command', ['start'], /^cuttle: unknown command "start": use "cuttle serve", see cuttle --help\n$/],
+  [
+    'an unknown command',
+    ['start'],
+    /^cuttle: unknown command "start": use "cuttle serve" or "cuttle hold", see cuttle --help\n$/,
+  ],
   ['an unknown option', ['serve', '--colour'], /^cuttle: .*'--colour'.*see cuttle --help\n$/s],
   ['a bad value', ['serve', '--role', 'x'], /^cuttle: --role is "x": use controller, node, all\n$/],
   ['an endpoint that is none', ['serve', '--endpoint', 'tcp://a:1'], /^cuttle: --endpoint "tcp:\/\/a:1" is no unix/],
