@@ -1,4 +1,3 @@
-import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { watchInterruption } from '../../scripts/testing/interruption.js';
@@ -11,7 +10,7 @@ import { createClasses, createSnapshotCrds } from './objects.js';
 import { type ListName, lists, runScenarios } from './run-scenarios.js';
 import { Workload } from './workload.js';
 
-const keptLogs = join('.cache', 'logs', 'e2e');
+const logs = join('.cache', 'logs', 'e2e');
 const stage = 'e2e: the cluster';
 
 const help = `npm run test:e2e -- [--only NAME] [--keep]
@@ -54,7 +53,9 @@ async function main(names: ListName[], isKept: boolean): Promise<number> {
     await cluster.stop();
   }
   await writeRows('e2e', rows);
-  return rows.some((row) => row.failed > 0) ? 1 : 0;
+  if (rows.every((row) => row.failed === 0)) return 0;
+  console.log(`  the logs of all programs are in ${logs}`);
+  return 1;
 }
 
 async function onKubernetes(
@@ -65,7 +66,7 @@ async function onKubernetes(
   signal: AbortSignal,
 ): Promise<Row[]> {
   const began = performance.now();
-  const kubernetes = await startKubernetes(tools, signal);
+  const kubernetes = await startKubernetes(tools, logs, signal);
   let ceph: CephSide | undefined;
   const rows: Row[] = [];
   try {
@@ -78,23 +79,13 @@ async function onKubernetes(
     rows.push({ stage, passed: 1, failed: 0, skipped: 0, seconds });
     const work = new Workload(kubernetes.api, signal);
     rows.push(...(await runScenarios(names, { work, api: kubernetes.api, ceph, cuttle, signal })));
+    for (const lost of kubernetes.programs.lost()) console.log(`  ended by itself: ${lost}`);
     if (isKept) await keep(kubernetes, signal);
     return rows;
   } finally {
-    const isWell = rows.length > 0 && rows.every((row) => row.failed === 0);
-    await takeDown(kubernetes, ceph, isWell);
+    await ceph?.stop().catch(console.error);
+    await kubernetes.stop();
   }
-}
-
-/** The logs of a run that went wrong are kept. */
-async function takeDown(kubernetes: Kubernetes, ceph: CephSide | undefined, isWell: boolean): Promise<void> {
-  await rm(keptLogs, { recursive: true, force: true });
-  if (!isWell) {
-    await cp(join(kubernetes.directory, 'log'), keptLogs, { recursive: true });
-    console.log(`  the logs of all programs are in ${keptLogs}`);
-  }
-  await ceph?.stop();
-  await kubernetes.stop();
 }
 
 async function keep({ controlPlane }: Kubernetes, signal: AbortSignal): Promise<void> {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readlink, rm, rmdir, unlink } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { findLeftovers, removeLeftovers } from '../../../scripts/testing/leftovers.js';
 import type { Api } from './api.js';
 import { removeShimSockets, startContainerRuntime } from './container-runtime.js';
 import { type ControlGroup, makeControlGroup } from './control-groups.js';
 import { type ControlPlane, startControlPlane } from './control-plane.js';
+import { clearFixedPlaces, refuseKubernetesNode } from './fixed-places.js';
 import { startKubelet } from './kubelet.js';
 import { mark, Programs } from './programs.js';
 
@@ -24,14 +26,17 @@ export interface Kubernetes {
 }
 
 const nodeName = 'e2e-node';
-/** Links that kubelet makes there, whatever its configuration says. */
-const containerLogs = '/var/log/containers';
 
-/** @param tools the directory that scripts/lib/setup-e2e fills. */
-export async function startKubernetes(tools: string, signal: AbortSignal): Promise<Kubernetes> {
+/**
+ * @param tools the directory that scripts/lib/setup-e2e fills.
+ * @param logs a directory for the programs' logs; those of an earlier run are overwritten.
+ */
+export async function startKubernetes(tools: string, logs: string, signal: AbortSignal): Promise<Kubernetes> {
+  refuseKubernetesNode();
   // Short, because a socket's path has at most 107 bytes.
   const directory = await mkdtemp(join(tmpdir(), 'e2e-'));
-  const programs = new Programs(directory);
+  await rm(logs, { recursive: true, force: true });
+  const programs = new Programs(directory, logs);
   let controlGroup: ControlGroup | undefined;
   const stop = async (): Promise<void> => {
     await takeDown(directory, programs, controlGroup);
@@ -57,10 +62,7 @@ async function takeDown(directory: string, programs: Programs, controlGroup: Con
     await removeLeftovers(directory, mark);
   }
   await removeShimSockets(directory);
-  for (const name of await readdir(containerLogs).catch(() => [])) {
-    const link = join(containerLogs, name);
-    if ((await readlink(link).catch(() => '')).startsWith(`${directory}/`)) await unlink(link);
-  }
-  await rmdir(containerLogs).catch(() => undefined); // unless others use it
-  await rm(directory, { recursive: true, force: true });
+  await clearFixedPlaces(directory);
+  // Never into a mount that would not go.
+  await execa('rm', ['-rf', '--one-file-system', '--', directory], { reject: false });
 }

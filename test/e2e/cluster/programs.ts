@@ -34,10 +34,13 @@ export class Programs {
   readonly #logs: string;
   readonly #all: OneProgram[] = [];
 
-  /** @param directory the run's. */
-  constructor(directory: string) {
+  /**
+   * @param directory the run's.
+   * @param logs a directory that outlives it.
+   */
+  constructor(directory: string, logs: string) {
     this.#directory = directory;
-    this.#logs = join(directory, 'log');
+    this.#logs = logs;
   }
 
   async start(name: string, program: string, args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
@@ -49,14 +52,14 @@ export class Programs {
     return one;
   }
 
-  /** Those of which nobody said that they may end, and that have ended. */
+  /** Those that have ended by themselves and do not run now. */
   lost(): string[] {
     return this.#all.flatMap((one) => (one.ended === undefined ? [] : [`${one.name} (${one.ended}; ${one.logFile})`]));
   }
 
-  /** Ends what still runs, the newest first. */
+  /** Ends what still runs, all at once: nothing of what they hold is needed any more. */
   async endAll(): Promise<void> {
-    for (const one of this.#all.toReversed()) await one.end();
+    await Promise.all(this.#all.map(async (one) => one.end()));
   }
 }
 

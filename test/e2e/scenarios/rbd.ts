@@ -77,5 +77,5 @@ export const rbd: readonly Scenario[] = [
 
 /** A script that ends when the volume shows more than so many MiB. */
 export function untilLarger(mib: number): string {
-  return `until [ "$(df -m ${volumePath} | awk 'END { print $2 }')" -gt ${mib} ]; do sleep 1; done`;
+  return `until [ "$(df -Pm ${volumePath} | awk 'END { print $2 }')" -gt ${mib} ]; do sleep 1; done`;
 }

@@ -17,7 +17,7 @@ export interface ScenarioContext {
 export interface Scenario {
   /** A sentence about what people see. */
   readonly title: string;
-  run(context: ScenarioContext): Promise<void>;
+  readonly run: (context: ScenarioContext) => Promise<void>;
 }
 
 const settledMs = 120_000;
