@@ -45,7 +45,9 @@ export async function startKubernetes(tools: string, logs: string, signal: Abort
     controlGroup = await makeControlGroup(`cuttle-e2e-${randomBytes(4).toString('hex')}`);
     const bin = join(tools, 'kubernetes');
     const common = { directory, bin, programs, signal };
-    const [controlPlane, runtime] = await Promise.all([startControlPlane(common), startContainerRuntime(common)]);
+    // One after the other: what fails leaves nothing behind that is still starting.
+    const runtime = await startContainerRuntime(common);
+    const controlPlane = await startControlPlane(common);
     const kubeletDirectory = await startKubelet({ ...common, nodeName, controlPlane, runtime, controlGroup });
     return { api: controlPlane.api, controlPlane, nodeName, directory, kubeletDirectory, programs, stop };
   } catch (error) {
