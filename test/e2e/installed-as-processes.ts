@@ -11,6 +11,8 @@ import { driverName } from './objects.js';
 
 const launcher = fileURLToPath(new URL('../../../bin/cuttle.cjs', import.meta.url));
 const registeredMs = 120_000;
+/** It answers what it has been asked before it ends. */
+const nodeEndsMs = 60_000;
 /** What the chart gives them. */
 const workers = 32;
 const sidecarTimeout = '120s';
@@ -45,7 +47,7 @@ export async function installAsProcesses(options: InstallOptions): Promise<Insta
       controller = await startController(options);
     },
     stopNode: async () => {
-      for (const program of node) await program.end();
+      for (const program of node) await program.end('SIGTERM', nodeEndsMs);
     },
     startNode: async () => {
       node = await startNode();

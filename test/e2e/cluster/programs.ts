@@ -21,8 +21,8 @@ export interface Program {
   readonly pid: number;
   /** How it has ended, in words; undefined while it runs. */
   readonly ended: string | undefined;
-  /** Sends the signal and waits; a program that stays is killed. It is not started again. */
-  end(signal?: NodeJS.Signals): Promise<void>;
+  /** Sends the signal and waits; a program that is still there after withinMs (3 s when left out) is killed. It is not started again. */
+  end(signal?: NodeJS.Signals, withinMs?: number): Promise<void>;
 }
 
 const graceMs = 3_000;
@@ -106,14 +106,14 @@ class OneProgram implements Program {
     await log.close();
   }
 
-  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  async end(signal: NodeJS.Signals = 'SIGTERM', withinMs = graceMs): Promise<void> {
     this.#isWanted = false;
     const child = this.#child;
     if (child === undefined || this.#ended !== undefined) return;
     const exit = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     child.kill('SIGCONT');
-    if ((await Promise.race([exit, sleep(graceMs, 'late', { ref: false })])) !== 'late') return;
+    if ((await Promise.race([exit, sleep(withinMs, 'late', { ref: false })])) !== 'late') return;
     child.kill('SIGKILL');
     await exit;
   }
