@@ -5,7 +5,7 @@ import { emptyResults, summaryOf, total, type Row } from './results.js';
 import { RunSpace } from './run-space.js';
 import * as stages from './stages.js';
 
-type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'soak' | 'kernel' | 'deploy' | 'image' | 'bench';
+type Mode = 'test' | 'unit' | 'sanity' | 'crash' | 'soak' | 'kernel' | 'e2e' | 'deploy' | 'image' | 'bench';
 
 const [mode, ...extra] = process.argv.slice(2) as [Mode, ...string[]];
 const interruption = watchInterruption();
@@ -45,6 +45,9 @@ async function runMode(context: stages.StageContext): Promise<void> {
       return;
     case 'kernel':
       context.add(...(await stages.kernel(context, extra)));
+      return;
+    case 'e2e':
+      context.add(...(await stages.e2e(context, extra)));
       return;
     case 'soak':
       context.add(...(await stages.soak(context, extra)));

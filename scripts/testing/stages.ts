@@ -94,6 +94,10 @@ export async function kernel(context: StageContext, args: string[]): Promise<Row
   return await programWithRows('kernel', 'dist/test/kernel/run-kernel.js', args, { ...context, coverage: {} });
 }
 
+export async function e2e(context: StageContext, args: string[]): Promise<Row[]> {
+  return await programWithRows('e2e', 'dist/test/e2e/run-e2e.js', args, { ...context, coverage: {} });
+}
+
 /** Without coverage too: its driver is killed as well. */
 export async function soak(context: StageContext, args: string[]): Promise<Row[]> {
   return await programWithRows('soak', 'dist/test/soak/run-soak.js', args, { ...context, coverage: {} });
