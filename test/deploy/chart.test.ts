@@ -62,6 +62,9 @@ t.test('every value is explained where it stands', async (t) => {
     'image.pullPolicy',
     'controller.replicas',
     'podDisruptionBudget.enabled',
+    'holder.enabled',
+    'holder.podAnnotations',
+    'holder.podLabels',
   ];
   t.strictSame(
     uncommented(document.contents, '', false).filter((path) => !obvious.includes(path)),

@@ -24,6 +24,32 @@ function optionsOf(object: KubernetesObject) {
   return command.options;
 }
 
+const withoutHolder = await render({ values: [valuesOf('first')], set: ['holder.enabled=false'] });
+
+t.test('the holder shares its socket, and the places of mounts, with the node, and nobody restarts it', (t) => {
+  for (const objects of Object.values(renderings)) {
+    const node = optionsOf(find(objects, 'DaemonSet', 'cuttle-node'));
+    const holder = find(objects, 'DaemonSet', 'cuttle-holder');
+    t.match(holder.spec, { updateStrategy: { type: 'OnDelete' }, template: { spec: { hostPID: true } } });
+    const [container, ...others] = holder.spec.template.spec.containers;
+    t.same(others, []);
+    if (container === undefined) throw new Error('the holder has no container');
+    const command = parseCommand(container.args, {});
+    t.match(command, { name: 'hold', options: { endpoint: node.holder } });
+    t.equal(node.holder, `unix://${node.runDir}/holder.sock`);
+    t.notOk(['livenessProbe', 'readinessProbe', 'startupProbe'].some((probe) => probe in container));
+    const shared = (of: KubernetesObject) =>
+      (of.spec.template.spec.containers[0]?.volumeMounts ?? [])
+        .filter((mount) => 'mountPropagation' in mount)
+        .map(({ mountPath }) => mountPath);
+    t.same(shared(holder), shared(find(objects, 'DaemonSet', 'cuttle-node')));
+    t.ok(shared(holder).includes(node.runDir));
+  }
+  t.equal(optionsOf(find(withoutHolder, 'DaemonSet', 'cuttle-node')).holder, undefined);
+  t.notOk(withoutHolder.some(({ metadata }) => metadata.name === 'cuttle-holder'));
+  t.end();
+});
+
 for (const [name, objects] of Object.entries(renderings)) {
   t.test(`${name}: the driver takes the arguments of both roles`, (t) => {
     const driverName = objects.find(({ kind }) => kind === 'CSIDriver')?.metadata.name;

@@ -37,4 +37,6 @@ t.test('the example puts its own clusters and image in the place of the base', a
   ] as const) {
     t.match(driverOf(find(objects, kind, name)).image, /^registry\.example\/storage\/cuttle:/);
   }
+  const [holder] = find(objects, 'DaemonSet', 'cuttle-holder').spec.template.spec.containers;
+  t.match(holder?.image, /^registry\.example\/storage\/cuttle:/);
 });
