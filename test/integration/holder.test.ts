@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,11 @@ const socket = `/tmp/cuttle-hold-${process.pid}.sock`;
 
 async function startHolder(t: Test): Promise<ChildProcess> {
   const holder = spawn(process.execPath, [launcher, 'hold', '--endpoint', `unix://${socket}`], { stdio: 'ignore' });
-  t.teardown(() => holder.kill());
+  t.teardown(async () => {
+    holder.kill();
+    // One that was killed leaves it.
+    await rm(socket, { force: true });
+  });
   const isThere = async () =>
     stat(socket).then(
       () => true,
