@@ -17,11 +17,7 @@ const socket = `/tmp/cuttle-hold-${process.pid}.sock`;
 
 async function startHolder(t: Test): Promise<ChildProcess> {
   const holder = spawn(process.execPath, [launcher, 'hold', '--endpoint', `unix://${socket}`], { stdio: 'ignore' });
-  t.teardown(async () => {
-    holder.kill();
-    // One that was killed leaves it.
-    await rm(socket, { force: true });
-  });
+  t.teardown(() => holder.kill());
   const isThere = async () =>
     stat(socket).then(
       () => true,
@@ -111,6 +107,7 @@ t.test('without its holder nothing new is staged, and the error says so', async 
   const { code, message } = await refusal(life.stage(id, { capability }));
   t.equal(code, 'UNAVAILABLE');
   t.match(message, `the holder at ${socket} does not answer: see that its pod runs on this node`);
+  await rm(socket, { force: true });
 });
 
 /** @param among undefined = all processes. */
