@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
 import t from 'tap';
+import { converge } from '../ground/converge.js';
 import { mib, secrets } from './encrypted.js';
 import { imageDaemons, Site } from './site.js';
 
@@ -10,20 +12,11 @@ t.setTimeout(280_000);
 const site = await Site.open(t);
 const create = { parameters: { pool: site.pool, encrypted: 'true' }, requiredBytes: 32n * mib };
 /** What a killed driver's programs still hold is free when they have ended, and its lock when Ceph has forgotten it. */
-const completedWithinMs = 60_000;
-
-async function completed(request: () => Promise<unknown>): Promise<void> {
-  const end = Date.now() + completedWithinMs;
-  for (;;) {
-    try {
-      await request();
-      return;
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await sleep(500);
-    }
-  }
-}
+const patience = {
+  what: 'NodeStageVolume after a kill',
+  withinMs: 60_000,
+  also: [status.FAILED_PRECONDITION],
+};
 
 /** From looking at the blank image, through luksFormat and its opening by librbd, to mkfs and mount. */
 for (const afterMs of [100, 400, 800, 1_200, 1_800, 2_600, 4_000]) {
@@ -36,7 +29,7 @@ for (const afterMs of [100, 400, 800, 1_200, 1_800, 2_600, 4_000]) {
     await sleep(afterMs);
     await site.restart('SIGKILL');
     await cutOff;
-    await completed(async () => life.stage(id, use));
+    await converge(async () => life.stage(id, use), patience);
     t.equal((await imageDaemons(site.driver.runDir)).length, 1);
     await writeFile(join(path, 'data'), 'kept', { flush: true });
     await life.unstage(id, path);

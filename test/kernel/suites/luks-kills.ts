@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
 import t from 'tap';
+import { converge } from '../../ground/converge.js';
 import { mib, openDevices, secrets } from '../../integration/encrypted.js';
 import { Site } from '../../integration/site.js';
 
@@ -9,6 +11,12 @@ t.setTimeout(580_000);
 const site = await Site.open(t);
 /** Deriving keys takes long where a processor is emulated. */
 const patientMs = 240_000;
+/** What a killed driver's programs still hold is let go of when they end: the orchestrator repeats the request until then. */
+const patience = {
+  what: 'NodeStageVolume after a kill',
+  withinMs: patientMs,
+  also: [status.FAILED_PRECONDITION],
+};
 const encrypted = { backend: 'rbd', clusterID: 'default', pool: site.pool, encrypted: 'true' };
 
 t.test('kill -9 at any instant of a first stage: the same request again completes it', async (t) => {
@@ -22,7 +30,7 @@ t.test('kill -9 at any instant of a first stage: the same request again complete
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       await site.restart('SIGKILL');
       await cutOff;
-      await completed(async () => life.stage(id, use));
+      await converge(async () => life.stage(id, use), patience);
       await writeFile(join(path, 'data'), 'kept', { flush: true });
       await life.unstage(id, path);
       t.same(openDevices(), [], `${mounter}, killed after ${afterMs} ms`);
@@ -32,17 +40,3 @@ t.test('kill -9 at any instant of a first stage: the same request again complete
     }
   }
 });
-
-/** What a killed driver's programs still hold is let go of when they end: the orchestrator repeats the request until then. */
-async function completed(request: () => Promise<unknown>): Promise<void> {
-  const end = Date.now() + patientMs;
-  for (;;) {
-    try {
-      await request();
-      return;
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
-    }
-  }
-}
