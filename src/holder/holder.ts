@@ -41,6 +41,10 @@ export class Holder {
         this.#server.listen(socketPath, resolve);
       });
     });
+    // What goes wrong with one connection must not end the others' mounts.
+    this.#server.on('error', (error) => {
+      log.warn({ err: error }, 'the socket has failed');
+    });
     void watchDaemons(daemons, log, this.#closing.signal);
   }
 

@@ -5,18 +5,26 @@ import type { Logger } from '../platform/logger.js';
 
 const lookMs = 5_000;
 
-/** Says in the log when a daemon is there no more: unmounted it should be then, and if it is not, its pods have I/O errors. */
+/**
+ * Says in the log when a daemon is there no more: unmounted it should be then, and if it is not, its pods have I/O errors. Never rejects:
+ * the end of the holder would be the end of all that it holds.
+ */
 export async function watchDaemons(daemons: DaemonHost, log: Logger, signal: AbortSignal): Promise<void> {
-  let before = new Map<number, string>();
-  for (;;) {
-    const now = new Map<number, string>();
-    for (const program of heldPrograms) for (const pid of await daemons.find(program, '')) now.set(pid, program);
-    for (const [pid, program] of before) if (!now.has(pid)) log.info({ program, pid }, 'ended');
-    before = now;
+  let before: ReadonlyMap<number, string> = new Map();
+  while (!signal.aborted) {
     try {
-      await sleep(lookMs, undefined, { signal });
-    } catch {
-      return;
+      const now = await running(daemons);
+      for (const [pid, program] of before) if (!now.has(pid)) log.info({ program, pid }, 'ended');
+      before = now;
+    } catch (error) {
+      log.warn({ err: error }, 'the daemons can not be looked for');
     }
+    await sleep(lookMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+async function running(daemons: DaemonHost): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
+  for (const program of heldPrograms) for (const pid of await daemons.find(program, '')) found.set(pid, program);
+  return found;
 }
