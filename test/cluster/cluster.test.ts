@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { clusterScript, startCluster, useCluster, type TestCluster } from '../ha
 
 const script = clusterScript();
 const base = await mkdtemp(join(tmpdir(), 'ctt-'));
-t.setTimeout(180_000); // tap's own 30 s are for one cluster, not for a dozen
+t.setTimeout(240_000); // tap's own 30 s are for one cluster, not for a dozen
 let serial = 0;
 const freshDir = (): string => join(base, `c${++serial}`);
 
@@ -50,15 +50,24 @@ async function sharedMemory(): Promise<string[]> {
 
 /** Starts a start and leaves it as soon as its progress says `until`. */
 async function startUntil(dir: string, until: string, signal: NodeJS.Signals): Promise<number | null> {
+  return (await startAndThen(dir, until, (script) => script.kill(signal))).exitCode;
+}
+
+/** Does something in the moment in which the script says `until`. */
+async function startAndThen(
+  dir: string,
+  until: string,
+  act: (script: ChildProcess) => void,
+): Promise<{ exitCode: number | null; progress: string }> {
   const child = spawn(script, ['start', '--dir', dir], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   let progress = '';
   child.stderr.on('data', (chunk: Buffer) => {
     const before = progress.includes(until);
     progress += chunk.toString();
-    if (!before && progress.includes(until)) child.kill(signal);
+    if (!before && progress.includes(until)) act(child);
   });
-  return await ended;
+  return { exitCode: await ended, progress };
 }
 
 await t.test('a cluster starts within 30 s, is healthy, and serves images, files and users', async (t) => {
@@ -186,6 +195,34 @@ await t.test(
     t.strictSame(await remains(half), [], 'the daemons end although their directory is gone');
   },
 );
+
+await t.test(
+  'a manager that crashes while the cluster starts is started again, one that is killed is not',
+  async (t) => {
+    const crashing = freshDir();
+    const crashed = await startAndThen(crashing, 'osd is up', () => {
+      signalDaemon(crashing, 'mgr', 'SIGSEGV');
+    });
+    t.equal(crashed.exitCode, 0, crashed.progress);
+    t.match(crashed.progress, /ceph-mgr crashed \(exit status 139\): starting it again/);
+    t.equal((await command(['status', '--dir', crashing])).exitCode, 0);
+    t.equal((await command(['stop', '--dir', crashing])).exitCode, 0);
+    t.strictSame(await remains(crashing), []);
+
+    const killed = freshDir();
+    const ended = await startAndThen(killed, 'osd is up', () => {
+      signalDaemon(killed, 'mgr', 'SIGKILL');
+    });
+    t.equal(ended.exitCode, 1);
+    t.match(ended.progress, /ceph-mgr ended while the cluster was starting \(exit status 137\)/);
+    t.equal((await command(['stop', '--dir', killed])).exitCode, 0);
+    t.strictSame(await remains(killed), []);
+  },
+);
+
+function signalDaemon(dir: string, name: string, signal: NodeJS.Signals): void {
+  process.kill(Number(readFileSync(join(dir, 'run', `${name}.pid`), 'utf8')), signal);
+}
 
 await t.test('a stop is harmless where there is nothing of ours, and unmounts what a test left below', async (t) => {
   const nowhere = await command(['stop', '--dir', freshDir()]);
