@@ -8,8 +8,10 @@ import type { Interceptor, RpcCall } from './rpc.js';
 
 /** Without a deadline of the caller's; the external-provisioner's own default is 10 s, kubelet's 120 s. */
 const defaultDeadlineMs = 120_000;
-/** The answer is given so much before the caller stops listening, so that it hears why. */
-const answerMarginMs = 150;
+/** The answer is given so much of the time before the caller stops listening, so that it hears why: a busy node takes a while to end what it has begun. */
+const answerMargin = 0.05;
+const leastAnswerMarginMs = 150;
+const mostAnswerMarginMs = 2_000;
 
 const validRequestId = /^[A-Za-z0-9._-]{1,64}$/;
 
@@ -80,7 +82,7 @@ export const deadline: Interceptor = async (rpc, ctx, next) => {
         ),
       );
     },
-    Math.max(remainingMs - answerMarginMs, 1),
+    Math.max(remainingMs - answerMarginMs(remainingMs), 1),
   );
   rpc.call.on('cancelled', () => {
     aborter.abort(new DriverError('CANCELLED', `the caller of ${rpc.method} went away`));
@@ -91,6 +93,10 @@ export const deadline: Interceptor = async (rpc, ctx, next) => {
     clearTimeout(timer);
   }
 };
+
+function answerMarginMs(remainingMs: number): number {
+  return Math.min(Math.max(remainingMs * answerMargin, leastAnswerMarginMs), mostAnswerMarginMs);
+}
 
 function remaining(rpc: RpcCall): number {
   const deadlineAt = rpc.call.getDeadline();

@@ -11,7 +11,7 @@ import { Secret } from './secret.js';
 export const startPath = '/v1/start';
 
 /** What a holder starts, and nothing else. */
-export const heldPrograms = ['ceph-fuse', 'qemu-storage-daemon', 'rbd-nbd'] as const;
+export const heldPrograms = ['ceph-fuse', 'qemu-storage-daemon', 'rbd-nbd', 'losetup'] as const;
 const maxTimeoutMs = 300_000;
 const failures = ['not-found', 'timed-out', 'aborted', 'killed'] as const;
 

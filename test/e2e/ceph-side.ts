@@ -4,19 +4,24 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { pathAttributes } from '../../src/ceph/native/path-attribute.js';
 import type { TestCluster } from '../harness/cluster.js';
+import { documentedCapsOfBoth } from '../harness/documented-users.js';
 
-/** What Ceph is for the scenarios: a pool and a group of their own, users with no more rights than docs/configuration.md asks for. */
+/** What Ceph is for the scenarios: a pool and a group of their own, users with the rights that docs/cephx.md gives them and no more. */
 export interface CephSide {
   readonly cluster: TestCluster;
   readonly pool: string;
   /** Group of the CephFS volumes, below /volumes. */
   readonly group: string;
+  /** For encrypted volumes. */
+  readonly passphrase: string;
   readonly users: Readonly<Record<CephUser, { readonly id: string; readonly key: string }>>;
   /** Images in the pool, those in its trash included. */
   images(): Promise<string[]>;
   trash(): Promise<string[]>;
   /** Everything in the group's directory; the driver's own hidden directory only as far as something is in it. */
   directories(): Promise<string[]>;
+  /** What an image begins with. */
+  firstBytes(image: string, count: number): Promise<Buffer>;
   /** One of librbd's settings as it holds for an image. */
   imageSetting(image: string, name: string): Promise<string>;
   /** `ceph.quota.max_files` of a directory in the group. */
@@ -24,7 +29,7 @@ export interface CephSide {
   stop(): Promise<void>;
 }
 
-export type CephUser = 'rbd' | 'cephfs' | 'cephfs-node';
+export type CephUser = 'controller' | 'node';
 
 const volumesRoot = 'volumes';
 
@@ -37,27 +42,29 @@ export async function openCephSide(cluster: TestCluster, directory: string): Pro
   await execa('ceph-fuse', ['--id', 'admin', '-c', cluster.confPath, mount], { timeout: 60_000 });
   const group = join(mount, volumesRoot, name);
   await mkdir(group, { recursive: true });
-  const file = `allow rw tag cephfs data=${cluster.fsName}`;
-  const path = `path=/${volumesRoot}/${name}`;
-  const caps: Record<CephUser, Record<string, string>> = {
-    rbd: { mon: 'profile rbd', osd: `profile rbd pool=${name}` },
-    cephfs: { mon: 'allow r, allow command "osd blocklist"', mds: `allow rwps ${path}`, osd: file },
-    'cephfs-node': { mon: 'allow r', mds: `allow rw ${path}`, osd: file },
+  const places = { pool: name, fsName: cluster.fsName, path: `/${volumesRoot}/${name}` };
+  const user = async (role: CephUser): Promise<{ id: string; key: string }> => {
+    const id = `${name}-${role}`;
+    return { id, key: await cluster.createUser(id, { ...documentedCapsOfBoth(role, places) }) };
   };
-  const user = async (kind: CephUser): Promise<{ id: string; key: string }> => {
-    const id = `${name}-${kind}`;
-    return { id, key: await cluster.createUser(id, caps[kind]) };
-  };
-  const users = { rbd: await user('rbd'), cephfs: await user('cephfs'), 'cephfs-node': await user('cephfs-node') };
+  const users = { controller: await user('controller'), node: await user('node') };
   const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
   return {
     cluster,
     pool: name,
     group: name,
     users,
+    passphrase: randomBytes(16).toString('hex'),
     images: async () => lines(await cluster.rbd(['ls', name])),
     trash: async () => lines(await cluster.rbd(['trash', 'ls', name])),
     directories: async () => volumesIn(group),
+    firstBytes: async (image, count) => {
+      const all = execa('rbd', ['-c', cluster.confPath, 'export', `${name}/${image}`, '-'], { buffer: false });
+      // It ends when nobody reads on.
+      all.catch(() => undefined);
+      const first = await execa('head', ['-c', String(count)], { input: all.stdout, encoding: 'buffer' });
+      return Buffer.from(first.stdout);
+    },
     imageSetting: async (image, setting) => cluster.rbd(['config', 'image', 'get', `${name}/${image}`, setting]),
     mostFiles: async (directory) => pathAttributes.read(join(group, directory), 'ceph.quota.max_files'),
     stop: async () => {

@@ -1,11 +1,15 @@
-/** Cuttle in a cluster, however it got there: as processes of this machine, or by the chart. */
+/** Cuttle in a cluster, and what may happen to it there. What Kubernetes does then, it does. */
 export interface Installation {
-  /** Ends the controller with SIGKILL at once; what Kubernetes would do then, happens: it is started again. */
+  /** Ends the controller's driver with SIGKILL. */
   killController(): Promise<void>;
-  /** Ends the node plugin in the ordinary way. */
+  /** Takes the node plugin's pod away and waits until it has gone; the holder stays. */
   stopNode(): Promise<void>;
-  /** Starts the node plugin that was stopped. */
+  /** Lets it return and waits until kubelet knows the driver again. */
   startNode(): Promise<void>;
-  /** Ends what would be in the way of taking the cluster down. */
-  stop(): Promise<void>;
+  /** An upgrade: another pod with another configuration takes its place. */
+  replaceNode(): Promise<void>;
+  /** Ends the node plugin's driver with SIGKILL and waits until its successor is ready. */
+  killNode(): Promise<void>;
+  /** Uninstalls it, and says which of its objects are still there. */
+  uninstall(): Promise<string[]>;
 }

@@ -5,13 +5,16 @@ import { type Row, writeRows } from '../../scripts/testing/results.js';
 import { isClusterNamed, startCluster, type TestCluster, useCluster } from '../harness/cluster.js';
 import { type CephSide, openCephSide } from './ceph-side.js';
 import { type Kubernetes, startKubernetes } from './cluster/kubernetes.js';
-import { installAsProcesses } from './installed-as-processes.js';
-import { createClasses, createSnapshotCrds } from './objects.js';
+import { provideImages } from './images.js';
+import { installByChart, openOperator } from './installed-by-chart.js';
+import { createSnapshotCrds } from './objects.js';
 import { type ListName, lists, runScenarios } from './run-scenarios.js';
+import type { Scenario } from './scenarios/scenario.js';
 import { Workload } from './workload.js';
 
 const logs = join('.cache', 'logs', 'e2e');
-const stage = 'e2e: the cluster';
+const stage = 'e2e: a cluster of one node is ready';
+const install = 'e2e: the image is built, the chart is installed and ready';
 
 const help = `npm run test:e2e -- [--only NAME] [--keep]
 
@@ -72,13 +75,21 @@ async function onKubernetes(
   try {
     ceph = await openCephSide(cluster, kubernetes.directory);
     await createSnapshotCrds(kubernetes.api, join(tools, 'sidecars', 'crds'), signal);
-    await createClasses(kubernetes.api, ceph);
-    const cuttle = await installAsProcesses({ kubernetes, ceph, tools, signal });
-    const seconds = (performance.now() - began) / 1_000;
-    console.log(`  ok     ${stage} is there, with Cuttle in it (${seconds.toFixed(1)} s)`);
-    rows.push({ stage, passed: 1, failed: 0, skipped: 0, seconds });
-    const work = new Workload(kubernetes.api, signal);
-    rows.push(...(await runScenarios(names, { work, api: kubernetes.api, ceph, cuttle, signal })));
+    await startSnapshotController(kubernetes, tools);
+    const operator = await openOperator(kubernetes, tools, signal);
+    await operator.createNamespace();
+    rows.push({ stage, passed: 1, failed: 0, skipped: 0, seconds: sayReady(stage, began) });
+    if (names.includes('manifests')) rows.push(...(await runScenarios(lists.manifests, { operator }, signal)));
+    const scenarios = names.flatMap((name): readonly Scenario[] => (name === 'manifests' ? [] : lists[name]));
+    if (scenarios.length > 0) {
+      const beganInstalling = performance.now();
+      await provideImages(kubernetes.runtime, tools, kubernetes.directory);
+      const cuttle = await installByChart({ kubernetes, ceph, operator, signal });
+      rows.push({ stage: install, passed: 1, failed: 0, skipped: 0, seconds: sayReady(install, beganInstalling) });
+      const work = new Workload(kubernetes.api, signal);
+      const context = { work, api: kubernetes.api, ceph, cuttle, operator, signal };
+      rows.push(...(await runScenarios(scenarios, context, signal)));
+    }
     for (const lost of kubernetes.programs.lost()) console.log(`  ended by itself: ${lost}`);
     if (isKept) await keep(kubernetes, signal);
     return rows;
@@ -86,6 +97,20 @@ async function onKubernetes(
     await ceph?.stop().catch(console.error);
     await kubernetes.stop();
   }
+}
+
+/** @returns the seconds that it has taken. */
+function sayReady(what: string, began: number): number {
+  const seconds = (performance.now() - began) / 1_000;
+  console.log(`  ok     ${what} (${seconds.toFixed(1)} s)`);
+  return seconds;
+}
+
+/** It belongs to a cluster and not to a driver. */
+async function startSnapshotController({ controlPlane, programs }: Kubernetes, tools: string): Promise<void> {
+  const kubeconfig = await controlPlane.kubeconfigFor('e2e-snapshot-controller', 'system:masters');
+  const program = join(tools, 'sidecars', 'snapshot-controller');
+  await programs.start('snapshot-controller', program, [`--kubeconfig=${kubeconfig}`, '--v=2'], { restarted: true });
 }
 
 async function keep({ controlPlane }: Kubernetes, signal: AbortSignal): Promise<void> {

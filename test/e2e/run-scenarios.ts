@@ -1,33 +1,40 @@
 import type { Row } from '../../scripts/testing/results.js';
 import { cephfs } from './scenarios/cephfs.js';
+import { end } from './scenarios/end.js';
 import { faults } from './scenarios/faults.js';
+import { manifests } from './scenarios/manifests.js';
 import { rbd } from './scenarios/rbd.js';
-import type { Scenario, ScenarioContext } from './scenarios/scenario.js';
+import type { Scenario } from './scenarios/scenario.js';
 
-/** In this order: each list ends by deleting what it has made. */
-export const lists = { rbd, cephfs, faults } satisfies Record<string, readonly Scenario[]>;
+/** In this order: each list ends by deleting what it has made. `manifests` is for before the installation. */
+export const lists = { manifests, rbd, cephfs, faults, end };
 export type ListName = keyof typeof lists;
 
 /** One after the other, one row for each. */
-export async function runScenarios(names: readonly ListName[], context: ScenarioContext): Promise<Row[]> {
+export async function runScenarios<Context>(
+  scenarios: readonly Scenario<Context>[],
+  context: Context,
+  signal: AbortSignal,
+): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const scenario of names.flatMap((name): readonly Scenario[] => lists[name])) {
-    if (context.signal.aborted) break;
+  for (const scenario of scenarios) {
+    if (signal.aborted) break;
     rows.push(await runScenario(scenario, context));
   }
   return rows;
 }
 
-async function runScenario({ title, run }: Scenario, context: ScenarioContext): Promise<Row> {
+async function runScenario<Context>({ title, run }: Scenario<Context>, context: Context): Promise<Row> {
   const began = performance.now();
-  const row = (failed: number): Row => {
+  const row = (failed: number, measured?: string): Row => {
     const seconds = (performance.now() - began) / 1_000;
-    console.log(`  ${failed === 0 ? 'ok    ' : 'FAILED'} ${title} (${seconds.toFixed(1)} s)`);
-    return { stage: title, passed: 1 - failed, failed, skipped: 0, seconds };
+    const stage = measured === undefined ? title : `${title}: ${measured}`;
+    console.log(`  ${failed === 0 ? 'ok    ' : 'FAILED'} ${stage} (${seconds.toFixed(1)} s)`);
+    return { stage, passed: 1 - failed, failed, skipped: 0, seconds };
   };
   try {
-    await run(context);
-    return row(0);
+    const measured = await run(context);
+    return row(0, typeof measured === 'string' ? measured : undefined);
   } catch (error) {
     const result = row(1);
     console.log(reasonOf(error).replaceAll(/^/gm, '         '));

@@ -1,14 +1,15 @@
-import { image } from './cluster/image.js';
+import { podImage } from './cluster/image.js';
 import { at, type Kind, type KubeObject, textAt } from './cluster/kinds.js';
 import type { Api } from './cluster/api.js';
 import { Hopeless, until } from './cluster/until.js';
-import { head, snapshotClass, type StorageClassName } from './objects.js';
+import { type AttributeClassName, snapshotClass, type StorageClassName } from './chart-values.js';
+import { head } from './objects.js';
 
 export interface ClaimOptions {
   readonly size?: string;
   readonly shared?: boolean;
   readonly block?: boolean;
-  readonly attributes?: string;
+  readonly attributes?: AttributeClassName;
   readonly from?: { readonly kind: 'VolumeSnapshot' | 'PersistentVolumeClaim'; readonly name: string };
 }
 
@@ -84,7 +85,7 @@ export class Workload {
         containers: [
           {
             name: 'main',
-            image,
+            image: podImage,
             imagePullPolicy: 'Never',
             command: ['/bin/sh', '-ec', script],
             env: [{ name: 'said', value: messagePath }],
@@ -113,10 +114,10 @@ export class Workload {
   }
 
   /** Takes a snapshot of a claim and waits until it can be used. */
-  async snapshot(name: string, claim: string, kind: 'rbd' | 'cephfs'): Promise<void> {
+  async snapshot(name: string, claim: string): Promise<void> {
     await this.#api.create({
       ...head('snapshot.storage.k8s.io/v1', 'VolumeSnapshot', name),
-      spec: { volumeSnapshotClassName: `${snapshotClass}-${kind}`, source: { persistentVolumeClaimName: claim } },
+      spec: { volumeSnapshotClassName: snapshotClass, source: { persistentVolumeClaimName: claim } },
     });
     await this.#until(`snapshot ${name} that is ready`, async () => {
       const snapshot = await this.#api.get('VolumeSnapshot', name);
@@ -137,7 +138,7 @@ export class Workload {
   }
 
   /** Gives a claim another VolumeAttributesClass and waits until it holds. */
-  async modify(name: string, attributes: string): Promise<void> {
+  async modify(name: string, attributes: AttributeClassName): Promise<void> {
     await this.#api.patch('PersistentVolumeClaim', name, { spec: { volumeAttributesClassName: attributes } });
     await this.#until(`claim ${name} as ${attributes}`, async () => {
       const claim = await this.#api.get('PersistentVolumeClaim', name);

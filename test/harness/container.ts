@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The pids controller is there under cgroup v1 and v2; v2 has one tree for all. */
 const trees = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'];
 
+/** What starts a program in a mount namespace of its own. It shares with this one what is shared here, and goes with its last process. */
+export const inOwnMounts = ['unshare', '--mount', '--propagation', 'shared', '--'] as const;
+
 /**
  * What a container is to those in it when it ends: a control group, whose processes are all killed, whoever started them
  * (cgroups(7); container runtimes do it so for pods that share the host's processes).

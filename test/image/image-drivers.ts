@@ -53,7 +53,7 @@ export async function startContainers(
       program: podman.run(
         [
           ...['--privileged', '--pid', 'host', '--read-only', '--read-only-tmpfs=false'],
-          ...['--volume', '/dev:/dev', '--tmpfs', '/tmp', '--tmpfs', '/run/mount'],
+          ...['--volume', '/dev:/dev', '--tmpfs', '/tmp', '--tmpfs', '/run/mount', '--tmpfs', '/run/cryptsetup'],
           // A machine whose kernel has everything in it has none.
           ...(existsSync('/lib/modules') ? ['--volume', '/lib/modules:/lib/modules:ro'] : []),
           // What is mounted in the container is to be seen outside, as by kubelet and pods.

@@ -54,6 +54,11 @@ export class Podman {
     return (await execa(program, [...args, '-c', script], { timeout: runTimeoutMs })).stdout;
   }
 
+  /** Writes an image as an archive in Docker's format. */
+  async save(image: string, archive: string): Promise<void> {
+    await this.#exec(['save', '--format', 'docker-archive', '--output', archive, image], buildTimeoutMs);
+  }
+
   /** Size in bytes as podman counts it, and of each layer what made it. */
   async sizes(image: string): Promise<{ bytes: number; layers: { bytes: number; by: string }[] }> {
     const inspected = JSON.parse(await this.#exec(['image', 'inspect', image])) as [{ Size: number }];

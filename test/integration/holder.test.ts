@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { Container } from '../harness/container.js';
+import { Container, inOwnMounts } from '../harness/container.js';
 import { mountCapability } from '../harness/requests.js';
 import { eventually } from './images.js';
 import { refusal } from './outcome.js';
@@ -53,12 +53,16 @@ function keepWriting(path: string): () => Promise<{ lines: number; slowestMs: nu
 }
 
 const holder = await startHolder(t);
-const site = await Site.open(t, { args: ['--holder', `unix://${socket}`] });
+const site = await Site.open(t, {
+  args: ['--holder', `unix://${socket}`],
+  program: [...inOwnMounts, process.execPath, launcher],
+  isShared: true,
+});
 
 const kinds = {
   'an RBD volume through the userspace mapper': {
     program: 'qemu-storage-daemon',
-    use: () => ({ parameters: { pool: site.pool }, capability: mountCapability() }),
+    use: () => ({ parameters: { pool: site.pool }, capability: mountCapability('SINGLE_NODE_MULTI_WRITER') }),
   },
   'a CephFS volume through ceph-fuse': {
     program: 'ceph-fuse',
@@ -91,8 +95,12 @@ for (const [what, { program, use }] of Object.entries(kinds)) {
     t.comment(`${lines} lines, the slowest ${slowestMs.toFixed(0)} ms`);
     t.ok(lines > 50, `${lines} lines were written`);
     t.equal(await readFile(join(target, 'log'), 'utf8'), Array.from({ length: lines }, (_, i) => `${i}\n`).join(''));
+    // In another mount namespace than that in which all of it was made.
     await life.rpc.stage(id, staging, { capability });
+    await life.rpc.publish(id, staging, target, { capability });
     t.match(await life.rpc.stats(id, target), [{ unit: 'BYTES' }]);
+    const second = await life.publish(id, staging, { capability });
+    t.equal((await stat(join(second, 'log'))).ino, (await stat(join(target, 'log'))).ino);
     await life.end();
     t.same(await eventually(async () => (await programsOf(undefined, program)).length === 0, 15_000), true);
   });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type TestCluster, useCluster } from '../harness/cluster.js';
 import { clusterYaml, type Driver, type DriverOptions, startDriver } from '../harness/driver.js';
-import { findLeftovers, type Leftover } from './leftovers.js';
+import { findLeftovers, type Leftover, mountEntry } from './leftovers.js';
 import { Rpc } from './rpc.js';
 import { VolumeLife } from './volume-life.js';
 
@@ -15,6 +15,8 @@ export interface SiteOptions extends Partial<Omit<DriverOptions, 'directory'>> {
   readonly cluster?: TestCluster;
   /** The configuration, when the cluster alone is not all of it. */
   readonly configFor?: (cluster: TestCluster, pool: string) => string;
+  /** Whether the directory is a mount that other mount namespaces share, as kubelet's is. */
+  readonly isShared?: boolean;
 }
 
 /** A cluster, a pool of one's own in it, and a driver, all of them gone when the tests of the file have ended. */
@@ -46,6 +48,10 @@ export class Site {
     const config = options.configFor?.(cluster, pool) ?? clusterYaml(cluster);
     const site = new Site(cluster, pool, directory, { ...options, config });
     t.teardown(async () => site.#close());
+    if (options.isShared === true) {
+      execFileSync('mount', ['--bind', directory, directory]);
+      execFileSync('mount', ['--make-shared', directory]);
+    }
     await cluster.createPool(pool);
     site.#driver = await startDriver({ ...site.#options, directory });
     return site;
@@ -98,6 +104,7 @@ export class Site {
         `the tests have left ${JSON.stringify(left)} behind; the driver's log ends:\n${log.slice(-4_000)}`,
       );
     } finally {
+      if ((await mountEntry(this.directory)) !== undefined) execFileSync('umount', [this.directory]);
       await rm(this.directory, { recursive: true, force: true }).catch(() => undefined);
       await this.cluster.deletePool(this.pool).catch(() => undefined);
       await this.cluster.stop();

@@ -24,6 +24,7 @@ export {
   backingFileOf,
   detachLoop,
   findLoops,
+  isLoopOver,
   refreshLoopSize,
   type AttachOptions,
   type DetachOutcome,

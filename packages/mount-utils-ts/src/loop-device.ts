@@ -5,12 +5,19 @@ import { probePath } from './corrupted-mount.js';
 import { blockDeviceNumber, splitDeviceNumber } from './device-number.js';
 import { DEFAULT_TIMEOUT_MS, execOptionsOf, succeeded, type Exec, type MountContext } from './exec.js';
 import { MountError, programError } from './mount-error.js';
+import { mountPointOf, readMountInfo } from './mount-info.js';
 import { isAbsent, resolveParent } from './path-within-base.js';
 
 const SYS_BLOCK = '/sys/block';
 
 /** What the kernel adds to the name of a backing file that was unlinked. */
 const DELETED_SUFFIX = ' (deleted)';
+
+/**
+ * The kernel names a file by its path in the mount namespace that it was opened in. When that namespace has gone, as a container's
+ * does, it has no path for a file that is the root of its file system but this one.
+ */
+const NAMELESS = '/';
 
 /** How long a detached loop may still be seen before it counts as held by someone: udev opens devices briefly. */
 const DETACH_WAIT_MS = 1_500;
@@ -35,16 +42,41 @@ export interface AttachOptions {
 /** `in-use`: the kernel detaches it when its last user closes it (LO_FLAGS_AUTOCLEAR in loop(4)). */
 export type DetachOutcome = 'detached' | 'not-attached' | 'in-use';
 
-/** The loop devices over `file`, deleted ones included, from sysfs alone: no process, no open. */
-export async function findLoops(file: string, sysBlock: string = SYS_BLOCK): Promise<LoopDevice[]> {
+/**
+ * The loop devices over `file`, deleted ones included: from sysfs alone, without a process and an open, unless there is one whose
+ * file the kernel has no name for.
+ */
+export async function findLoops(exec: Exec, file: string, sysBlock: string = SYS_BLOCK): Promise<LoopDevice[]> {
   const loops = await listLoops(sysBlock);
   const byName = (names: ReadonlySet<string>) => loops.filter((loop) => names.has(loop.backingFile));
-  const found = byName(new Set([resolve(file), await resolveParent(file)]));
+  const found = byName(await namesOf(file));
+  const nameless = loops.filter((loop) => loop.backingFile === NAMELESS);
+  if (nameless.length > 0) found.push(...(await overFileSystemAt(exec, resolve(file), nameless)));
   if (found.length > 0) return found;
   return byName(new Set([await realpath(file).catch(() => resolve(file))]));
 }
 
-/** The backing file of `/dev/loopN` or of a `major:minor`; undefined when that is no loop device or not attached. */
+/** Whether `device` is a loop device over `file`. */
+export async function isLoopOver(
+  exec: Exec,
+  device: string,
+  file: string,
+  sysBlock: string = SYS_BLOCK,
+): Promise<boolean> {
+  const loop = await loopOf(device, sysBlock);
+  if (loop === undefined) return false;
+  if (loop.backingFile !== NAMELESS) return (await namesOf(file)).has(loop.backingFile);
+  return (await overFileSystemAt(exec, resolve(file), [loop])).length > 0;
+}
+
+async function namesOf(file: string): Promise<ReadonlySet<string>> {
+  return new Set([resolve(file), await resolveParent(file)]);
+}
+
+/**
+ * The backing file of `/dev/loopN` or of a `major:minor`; undefined when that is no loop device or not attached. `/` when the kernel
+ * has no name for it any more.
+ */
 export async function backingFileOf(device: string, sysBlock: string = SYS_BLOCK): Promise<string | undefined> {
   return (await loopOf(device, sysBlock))?.backingFile;
 }
@@ -62,7 +94,7 @@ export async function attachLoop(
 ): Promise<string> {
   const path = resolve(file);
   const readOnly = options.readOnly === true;
-  const before = await findLoops(path);
+  const before = await findLoops(exec, path);
   const existing = await attachedTo(exec, path, before, ctx);
   if (existing !== undefined) {
     if (existing.readOnly === readOnly) return existing.device;
@@ -188,8 +220,26 @@ async function attachedTo(
   return undefined;
 }
 
+/**
+ * Those over the one file that a whole file system consists of (one that FUSE exports), by the number of that file system: it is in the
+ * mount table, so that nothing is asked of a server that may be dead.
+ */
+async function overFileSystemAt(exec: Exec, file: string, loops: readonly LoopDevice[]): Promise<LoopDevice[]> {
+  const mount = mountPointOf(file, await readMountInfo());
+  if (mount?.root !== '/') return [];
+  const result = await exec('losetup', ['--list', '--json', '--output', 'NAME,BACK-MAJ:MIN'], {
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+  });
+  if (!succeeded(result))
+    throw programError({ kind: 'Unknown', what: 'could not list loop devices', program: 'losetup', result });
+  const listed = (JSON.parse(result.stdout) as LosetupReport).loopdevices ?? [];
+  const isOverMount = (device: string): boolean =>
+    listed.some((loop) => loop.name === device && loop['back-maj:min']?.trim() === `${mount.major}:${mount.minor}`);
+  return loops.filter(({ device }) => isOverMount(device));
+}
+
 interface LosetupReport {
-  loopdevices?: { 'back-maj:min'?: string; 'back-ino'?: number | string }[];
+  loopdevices?: { name?: string; 'back-maj:min'?: string; 'back-ino'?: number | string }[];
 }
 
 function isOver(report: string, device: string, inode: bigint): boolean {
@@ -201,7 +251,7 @@ function isOver(report: string, device: string, inode: bigint): boolean {
 /** losetup can fail after it took a device (direct I/O refused): nobody would know of that one. */
 async function dropHalfAttached(exec: Exec, path: string, before: readonly LoopDevice[]): Promise<void> {
   const known = new Set(before.map((loop) => loop.device));
-  for (const loop of await findLoops(path)) {
+  for (const loop of await findLoops(exec, path)) {
     if (loop.deleted || known.has(loop.device)) continue;
     await exec('losetup', ['--detach', loop.device], { timeoutMs: DEFAULT_TIMEOUT_MS });
   }

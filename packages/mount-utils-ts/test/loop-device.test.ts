@@ -1,8 +1,8 @@
-import { mkdir, open, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { blockDeviceNumber, deviceSizeBytes } from '../src/device-number.js';
-import { attachLoop, backingFileOf, detachLoop, findLoops, refreshLoopSize } from '../src/loop-device.js';
+import { attachLoop, backingFileOf, detachLoop, findLoops, isLoopOver, refreshLoopSize } from '../src/loop-device.js';
 import { fakeExec } from './support/fake-exec.js';
 import { rejection } from './support/rejection.js';
 import { realExec } from './support/real-exec.js';
@@ -13,10 +13,10 @@ const skip = notRoot;
 void t.test('a file is attached once: a second attach gives the same device', { skip }, async (t) => {
   const { makeImage } = await workspace(t);
   const image = await makeImage('im age', 4 * MIB);
-  t.strictSame(await findLoops(image), []);
+  t.strictSame(await findLoops(realExec, image), []);
   const device = await attachLoop(realExec, image);
   t.equal(await attachLoop(realExec, image), device);
-  t.strictSame(await findLoops(image), [{ device, backingFile: image, deleted: false, readOnly: false }]);
+  t.strictSame(await findLoops(realExec, image), [{ device, backingFile: image, deleted: false, readOnly: false }]);
   t.equal(await deviceSizeBytes(device), BigInt(4 * MIB));
 });
 
@@ -39,7 +39,7 @@ void t.test('loops are found through a symbolic link to the file', { skip }, asy
   await symlink(image, join(dir, 'link'));
   const device = await attachLoop(realExec, join(dir, 'link'));
   t.strictSame(
-    (await findLoops(join(dir, 'link'))).map((loop) => loop.device),
+    (await findLoops(realExec, join(dir, 'link'))).map((loop) => loop.device),
     [device],
   );
   t.equal(await attachLoop(realExec, image), device);
@@ -54,7 +54,9 @@ void t.test(
     const old = await attachLoop(realExec, image);
     t.teardown(() => detachLoop(realExec, old));
     await rm(image);
-    t.strictSame(await findLoops(image), [{ device: old, backingFile: image, deleted: true, readOnly: false }]);
+    t.strictSame(await findLoops(realExec, image), [
+      { device: old, backingFile: image, deleted: true, readOnly: false },
+    ]);
     await makeImage('image', 2 * MIB);
     const fresh = await attachLoop(realExec, image);
     t.not(fresh, old);
@@ -82,7 +84,7 @@ void t.test(
     const { makeImage } = await workspace(t);
     const image = await makeImage('image', MIB);
     const device = await attachLoop(realExec, image, { readOnly: true });
-    t.equal((await findLoops(image))[0]?.readOnly, true);
+    t.equal((await findLoops(realExec, image))[0]?.readOnly, true);
     const written = open(device, 'r+').then((file) => file.write('x').finally(() => file.close()));
     t.match(await rejection(written), { code: /^(EPERM|EACCES|EROFS)$/ });
     await t.rejects(attachLoop(realExec, image), /attached to \/dev\/loop\d+ already, read-only/);
@@ -151,11 +153,11 @@ void t.test('sysfs is read as it is: detached loops, deleted files, other device
   await loop('loop2', '/srv/a');
   await loop('loop10', '/srv/ab');
   await mkdir(join(dir, 'sda'));
-  t.strictSame(await findLoops('/srv/a', dir), [
+  t.strictSame(await findLoops(realExec, '/srv/a', dir), [
     { device: '/dev/loop1', backingFile: '/srv/a', deleted: true, readOnly: true },
     { device: '/dev/loop2', backingFile: '/srv/a', deleted: false, readOnly: false },
   ]);
-  t.strictSame(await findLoops('/srv', dir), []);
+  t.strictSame(await findLoops(realExec, '/srv', dir), []);
   t.equal(await backingFileOf('/dev/loop0', dir), undefined);
   t.equal(await backingFileOf('7:10', dir), '/srv/ab');
   t.equal(await backingFileOf('7:1', dir), '/srv/a');
@@ -167,10 +169,49 @@ void t.test('a file whose name really ends like a deleted one is not mistaken', 
   await writeFile(file, '');
   await mkdir(join(dir, 'sys', 'loop0', 'loop'), { recursive: true });
   await writeFile(join(dir, 'sys', 'loop0', 'loop', 'backing_file'), `${file}\n`);
-  t.match(await findLoops(file, join(dir, 'sys')), [{ backingFile: file, deleted: false }]);
+  t.match(await findLoops(realExec, file, join(dir, 'sys')), [{ backingFile: file, deleted: false }]);
   await rename(file, join(dir, 'y'));
-  t.strictSame(await findLoops(file, join(dir, 'sys')), []);
+  t.strictSame(await findLoops(realExec, file, join(dir, 'sys')), []);
 });
+
+void t.test(
+  'a loop whose mount namespace has gone is known by the file system that it is over',
+  { skip },
+  async (t) => {
+    const { dir, makeImage } = await workspace(t);
+    const shown = [join(dir, 'shown'), join(dir, 'other')];
+    for (const [i, file] of shown.entries()) {
+      await writeFile(file, '');
+      await showByFuse(t, await makeImage(`image${i}`, 4 * MIB), file);
+    }
+    const [file = '', other = ''] = shown;
+    // Its namespace ends with it.
+    const { stdout } = await realExec('unshare', ['--mount', 'losetup', '--find', '--show', file]);
+    const device = stdout.trim();
+    t.teardown(async () => realExec('losetup', ['--detach', device]));
+    t.equal(await backingFileOf(device), '/');
+    t.equal(await isLoopOver(realExec, device, file), true);
+    t.equal(await isLoopOver(realExec, device, other), false);
+    t.equal(await isLoopOver(realExec, device, join(dir, 'image0')), false);
+    t.match(await findLoops(realExec, file), [{ device, backingFile: '/' }]);
+    t.strictSame(await findLoops(realExec, other), []);
+    t.equal(await attachLoop(realExec, file), device, 'it is not attached twice');
+    t.equal(await detachLoop(realExec, device), 'detached');
+    t.strictSame(await findLoops(realExec, file), []);
+  },
+);
+
+/** The image as a FUSE file system that consists of one file, as qemu-storage-daemon shows volumes. */
+async function showByFuse(t: Test, image: string, file: string): Promise<void> {
+  const pidFile = `${file}.pid`;
+  const started = await realExec('qemu-storage-daemon', [
+    ...['--daemonize', '--pidfile', pidFile, '--blockdev', `driver=file,node-name=image,filename=${image}`],
+    ...['--export', `type=fuse,id=shown,node-name=image,mountpoint=${file},writable=on`],
+  ]);
+  t.equal(started.exitCode, 0, started.stderr);
+  const pid = Number(await readFile(pidFile, 'utf8'));
+  t.teardown(() => process.kill(pid));
+}
 
 void t.test('a losetup that fails is reported with what it said', async (t) => {
   const { makeImage } = await workspace(t);

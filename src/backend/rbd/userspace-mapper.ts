@@ -2,11 +2,11 @@ import { access, mkdir, rm, rmdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import {
   attachLoop,
-  backingFileOf,
   detachLoop,
   deviceSizeBytes,
   type Exec,
   findLoops,
+  isLoopOver,
   mountPointOf,
   type MounterLike,
   probePath,
@@ -29,6 +29,7 @@ const probeTimeoutMs = 2_000;
 const startTimeoutMs = 30_000;
 /** Deriving the key of an encrypted image takes a second, on a node that is short of processors many. */
 const openTimeoutMs = 100_000;
+const loopTimeoutMs = 30_000;
 const refreshTimeoutMs = 20_000;
 /** SIGTERM makes the daemon flush first: a slow cluster gets the time. */
 const stopGraceMs = 30_000;
@@ -88,7 +89,7 @@ export class UserspaceMapper implements Mapper {
       if (mountPointOf(file, table) === undefined) continue;
       // A dead daemon's mount answers ENOTCONN; one that hangs waits for its cluster, and is alive.
       if ((await probePath(file, probeTimeoutMs)) === 'corrupted') continue;
-      const loops = await findLoops(file);
+      const loops = await findLoops(this.#deps.exec, file);
       found.push(
         ...loops.map(({ device, readOnly }) => ({ device, readOnly, ...(isEncrypted ? { isEncrypted } : {}) })),
       );
@@ -97,8 +98,7 @@ export class UserspaceMapper implements Mapper {
   }
 
   async isImage(device: string, id: RbdVolumeId): Promise<boolean> {
-    const backing = await backingFileOf(device);
-    return this.#files(id).some(({ file }) => file === backing);
+    return (await this.#fileUnder(id, device)) !== undefined;
   }
 
   async map(ctx: CallContext, request: MapRequest): Promise<Mapping> {
@@ -123,7 +123,7 @@ export class UserspaceMapper implements Mapper {
     sizeBytes: bigint,
     headerBytes = 0n,
   ): Promise<void> {
-    const file = (await backingFileOf(device)) ?? this.#file(id, plainFile);
+    const file = (await this.#fileUnder(id, device)) ?? this.#file(id, plainFile);
     await withDeadline(stretch(file, sizeBytes, headerBytes), refreshTimeoutMs, `stretching ${file}`);
     await refreshLoopSize(this.#deps.exec, device, { signal: ctx.signal });
     await waitForSize(ctx, device, sizeBytes);
@@ -132,6 +132,10 @@ export class UserspaceMapper implements Mapper {
   async unmap(ctx: CallContext, id: RbdVolumeId): Promise<void> {
     await this.#clear(ctx, id);
   }
+
+  /** The kernel knows a loop device's file by its path in the mount namespace that opened it: one that outlives the plugin's container. */
+  readonly #inHolder: Exec = async (program, args, { timeoutMs = loopTimeoutMs } = {}) =>
+    this.#deps.daemons.run({ program, args, timeoutMs });
 
   /** Starts a daemon that shows the image, or what is inside its LUKS header, and makes a device of that. */
   async #show(ctx: CallContext, request: MapRequest): Promise<Mapping> {
@@ -149,7 +153,7 @@ export class UserspaceMapper implements Mapper {
         secrets: daemonSecrets(request),
         timeoutMs: request.encryption === undefined ? startTimeoutMs : openTimeoutMs,
       });
-      return { device: await attachLoop(this.#deps.exec, file, { readOnly, directIo: true }, ctx), readOnly };
+      return { device: await attachLoop(this.#inHolder, file, { readOnly, directIo: true }, ctx), readOnly };
     } catch (error) {
       await this.#clear(ctx, id);
       throw asDriverError(error);
@@ -183,7 +187,7 @@ export class UserspaceMapper implements Mapper {
   /** In the order in which nothing written is lost: loop device, daemon, FUSE mount, directory. */
   async #clear(ctx: CallContext, id: RbdVolumeId): Promise<void> {
     const files = this.#files(id).map(({ file }) => file);
-    for (const loop of (await Promise.all(files.map(async (file) => findLoops(file)))).flat()) {
+    for (const loop of (await Promise.all(files.map(async (file) => findLoops(this.#deps.exec, file)))).flat()) {
       // Detaching what has begun must end, whoever asked for it has gone or not: no signal.
       const outcome = await detachLoop(this.#deps.exec, loop.device);
       if (outcome === 'in-use') {
@@ -205,6 +209,12 @@ export class UserspaceMapper implements Mapper {
     }
     await rm(join(this.#directory(id), 'ceph.conf'), { force: true });
     await rmdir(this.#directory(id)).catch(() => undefined);
+  }
+
+  /** Which of the image's files the loop device shows; undefined when it is none of this image's. */
+  async #fileUnder(id: RbdVolumeId, device: string): Promise<string | undefined> {
+    for (const { file } of this.#files(id)) if (await isLoopOver(this.#deps.exec, device, file)) return file;
+    return undefined;
   }
 
   #directory(id: RbdVolumeId): string {

@@ -19,12 +19,15 @@ export interface Certificates {
 
 const days = '2';
 const keyKind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-const serverNames = 'IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc';
 
-/** A certificate authority of a test's own, below a directory, by openssl. */
-export async function makeCertificates(directory: string): Promise<Certificates> {
+/**
+ * A certificate authority of a test's own, below a directory, by openssl.
+ * @param serverAddress the IP address that every certificate holds for, besides 127.0.0.1.
+ */
+export async function makeCertificates(directory: string, serverAddress: string): Promise<Certificates> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const ca = await newAuthority(directory);
+  const serverNames = `IP:${serverAddress},IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc`;
   const serviceAccountKey = join(directory, 'service-account.key');
   await openssl(['genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048', '-out', serviceAccountKey]);
   return {

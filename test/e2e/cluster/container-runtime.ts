@@ -1,13 +1,17 @@
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { image, makeImage } from './image.js';
+import { busyboxImage, podImage, type SmallImage, writeArchive } from './image.js';
 import { endOfLog, type Programs } from './programs.js';
 import { Hopeless, until } from './until.js';
 
 export interface ContainerRuntime {
   /** The socket of its CRI. */
   readonly socket: string;
+  /** Makes an image known under its name. */
+  add(image: SmallImage): Promise<void>;
+  /** @param archive as `podman save` writes it, or `docker save`. */
+  import(archive: string): Promise<void>;
 }
 
 /** Where containerd's shims listen, whatever its configuration says. */
@@ -20,6 +24,8 @@ export interface ContainerRuntimeOptions {
 }
 
 const startMs = 60_000;
+/** A large image on a busy disk. */
+const importMs = 300_000;
 /** Where Debian's containernetworking-plugins are. */
 const networkPlugins = '/usr/lib/cni';
 
@@ -33,16 +39,24 @@ export async function startContainerRuntime(options: ContainerRuntimeOptions): P
   await writeFile(configFile, configOf(directory, socket, networks));
   await writeFile(join(networks, 'e2e.conflist'), JSON.stringify(networkOf(directory)));
   const containerd = await options.programs.start('containerd', 'containerd', ['--config', configFile]);
-  const ctr = async (...args: string[]): Promise<true> => {
+  const ctr = async (args: readonly string[], timeout: number): Promise<true> => {
     if (containerd.ended !== undefined)
       throw new Hopeless(`containerd has ended (${containerd.ended}):\n${await endOfLog(containerd)}`);
-    await execa('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { timeout: startMs });
+    await execa('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { timeout });
     return true;
   };
-  await until('answer of containerd', async () => ctr('version'), { withinMs: startMs, signal: options.signal });
-  const archive = await makeImage(join(directory, 'image'));
-  await ctr('images', 'import', archive);
-  return { socket };
+  const { signal } = options;
+  await until('answer of containerd', async () => ctr(['version'], startMs), { withinMs: startMs, signal });
+  const importArchive = async (archive: string): Promise<void> => {
+    await ctr(['images', 'import', archive], importMs);
+  };
+  const add = async (image: SmallImage): Promise<void> => {
+    const archive = await writeArchive(join(directory, 'images'), image);
+    await importArchive(archive);
+    await rm(archive);
+  };
+  await add(await busyboxImage());
+  return { socket, add, import: importArchive };
 }
 
 /** Takes away the sockets of shims that were killed: each is named in a file of its container. */
@@ -70,7 +84,7 @@ address = "${socket}"
 [plugins."io.containerd.internal.v1.opt"]
 path = "${directory}/opt"
 [${cri}]
-sandbox_image = "${image}"
+sandbox_image = "${podImage}"
 stream_server_address = "127.0.0.1"
 stream_server_port = "0"
 disable_hugetlb_controller = true

@@ -6,10 +6,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const top = '/sys/fs/cgroup';
 const emptyWithinMs = 5_000;
 
+export interface PodProcess {
+  readonly pid: number;
+  /** Program and arguments. */
+  readonly command: readonly string[];
+}
+
 /** A control group for everything that kubelet runs, so that pods are found and ended whatever has become of their runtime. */
 export interface ControlGroup {
   /** As kubelet's cgroupRoot names it. */
   readonly path: string;
+  processes(): Promise<PodProcess[]>;
   /** Kills every process in it and removes it. */
   remove(): Promise<void>;
 }
@@ -19,6 +26,7 @@ export async function makeControlGroup(name: string): Promise<ControlGroup> {
   for (const root of roots) await mkdir(root);
   return {
     path: `/${name}`,
+    processes: async () => processesOf(roots),
     remove: async () => {
       await killAll(roots);
       for (const root of roots) await removeTree(root);
@@ -37,6 +45,16 @@ async function hierarchies(): Promise<string[]> {
     }),
   );
   return found.flat();
+}
+
+async function processesOf(roots: readonly string[]): Promise<PodProcess[]> {
+  const pids = [...new Set((await Promise.all(roots.map(pidsBelow))).flat())];
+  return await Promise.all(
+    pids.map(async (pid) => {
+      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // it may have ended
+      return { pid, command: text.split('\0').slice(0, -1) };
+    }),
+  );
 }
 
 async function killAll(roots: readonly string[]): Promise<void> {

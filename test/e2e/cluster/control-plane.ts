@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { Api } from './api.js';
 import { type Certificates, makeCertificates, writeKubeconfig } from './certificates.js';
 import { endOfLog, freePorts, type Program, Programs } from './programs.js';
+import { addServiceAddress, serviceAddress, servicePort, serviceRange } from './service-address.js';
 import { Hopeless, until } from './until.js';
 
 export interface ControlPlane {
   /** As a member of system:masters. */
   readonly api: Api;
   readonly certificates: Certificates;
-  /** e.g. `https://127.0.0.1:40123` */
   readonly server: string;
   /** A kubeconfig for a user of this name. */
   kubeconfigFor(user: string, group?: string): Promise<string>;
@@ -23,26 +23,26 @@ export interface ControlPlaneOptions {
 }
 
 const startMs = 180_000;
-const serviceRange = '10.98.0.0/24';
 const masters = 'system:masters';
 
-/** etcd, kube-apiserver, kube-controller-manager and kube-scheduler, one of each, on 127.0.0.1. */
+/** etcd, kube-apiserver, kube-controller-manager and kube-scheduler, one of each, on the loopback. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { directory, bin, programs, signal } = options;
-  const certificates = await makeCertificates(join(directory, 'pki'));
-  const [etcdPort = 0, peerPort = 0, apiPort = 0] = await freePorts(3);
-  const server = `https://127.0.0.1:${apiPort}`;
+  const certificates = await makeCertificates(join(directory, 'pki'), serviceAddress);
+  const [etcdPort = 0, peerPort = 0] = await freePorts(2);
+  const server = `https://${serviceAddress}:${servicePort}`;
   const kubeconfigFor = async (user: string, group?: string): Promise<string> => {
     const path = join(directory, 'pki', `${user.replaceAll(/[^a-z0-9-]/g, '-')}.kubeconfig`);
     return await writeKubeconfig(path, server, certificates.ca, await certificates.issue(user, group));
   };
+  await addServiceAddress();
   const etcd = `http://127.0.0.1:${etcdPort}`;
   await programs.start('etcd', 'etcd', etcdArguments(join(directory, 'etcd'), etcd, `http://127.0.0.1:${peerPort}`));
   const serving = await certificates.issue('kube-apiserver');
   const toKubelet = await certificates.issue('kube-apiserver-to-kubelet', masters);
   const apiserver = await programs.start('kube-apiserver', join(bin, 'kube-apiserver'), [
     `--etcd-servers=${etcd}`,
-    ...['--bind-address=127.0.0.1', `--secure-port=${apiPort}`, '--advertise-address=127.0.0.1'],
+    ...[`--bind-address=${serviceAddress}`, `--secure-port=${servicePort}`, `--advertise-address=${serviceAddress}`],
     // There is one, and an endpoint may not be on the loopback.
     '--endpoint-reconciler-type=none',
     `--service-cluster-ip-range=${serviceRange}`,

@@ -20,6 +20,11 @@ export interface KubeletOptions {
 
 const readyMs = 180_000;
 
+/** Where kubelet has the logs of a run's pods. */
+export function podLogsBelow(directory: string): string {
+  return join(directory, 'pod-log');
+}
+
 /** @returns kubelet's directory, when its node is ready for pods. */
 export async function startKubelet(options: KubeletOptions): Promise<string> {
   const { directory, bin, nodeName, controlPlane, programs, signal } = options;
@@ -79,7 +84,7 @@ async function configOf(options: KubeletOptions, root: string): Promise<Record<s
     localStorageCapacityIsolation: false,
     makeIPTablesUtilChains: false,
     oomScoreAdj: 0,
-    podLogsDir: join(directory, 'pod-log'),
+    podLogsDir: podLogsBelow(directory),
     volumePluginDir: join(root, 'volume-plugins'),
   };
 }

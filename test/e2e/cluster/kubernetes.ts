@@ -1,26 +1,31 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { findLeftovers, removeLeftovers } from '../../../scripts/testing/leftovers.js';
 import type { Api } from './api.js';
-import { removeShimSockets, startContainerRuntime } from './container-runtime.js';
-import { type ControlGroup, makeControlGroup } from './control-groups.js';
+import { type ContainerRuntime, removeShimSockets, startContainerRuntime } from './container-runtime.js';
+import { type ControlGroup, makeControlGroup, type PodProcess } from './control-groups.js';
 import { type ControlPlane, startControlPlane } from './control-plane.js';
 import { clearFixedPlaces, refuseKubernetesNode } from './fixed-places.js';
-import { startKubelet } from './kubelet.js';
+import { podLogsBelow, startKubelet } from './kubelet.js';
+import { detachNamelessLoops, namelessLoops } from './nameless-loops.js';
 import { mark, Programs } from './programs.js';
+import { removeServiceAddress } from './service-address.js';
 
 /** A Kubernetes cluster of one node, on this machine's loopback. */
 export interface Kubernetes {
   readonly api: Api;
   readonly controlPlane: ControlPlane;
+  readonly runtime: ContainerRuntime;
   readonly nodeName: string;
-  /** Everything of the cluster is below. */
+  /** Everything of the cluster is below; a mount of its own, which pods may share. */
   readonly directory: string;
   readonly kubeletDirectory: string;
   readonly programs: Programs;
+  /** The processes in pods. */
+  podProcesses(): Promise<PodProcess[]>;
   /** Ends everything, whatever state it is in. */
   stop(): Promise<void>;
 }
@@ -29,7 +34,7 @@ const nodeName = 'e2e-node';
 
 /**
  * @param tools the directory that scripts/lib/setup-e2e fills.
- * @param logs a directory for the programs' logs; those of an earlier run are overwritten.
+ * @param logs a directory for the logs of programs and pods; those of an earlier run are overwritten.
  */
 export async function startKubernetes(tools: string, logs: string, signal: AbortSignal): Promise<Kubernetes> {
   refuseKubernetesNode();
@@ -37,11 +42,17 @@ export async function startKubernetes(tools: string, logs: string, signal: Abort
   const directory = await mkdtemp(join(tmpdir(), 'e2e-'));
   await rm(logs, { recursive: true, force: true });
   const programs = new Programs(directory, logs);
+  const loopsBefore = await namelessLoops();
   let controlGroup: ControlGroup | undefined;
   const stop = async (): Promise<void> => {
+    await cp(podLogsBelow(directory), join(logs, 'pods'), { recursive: true }).catch(() => undefined);
     await takeDown(directory, programs, controlGroup);
+    await detachNamelessLoops(loopsBefore);
   };
   try {
+    // What a pod mounts is seen by others where the mount below it is shared, and this machine's root may not be.
+    await execa('mount', ['--bind', directory, directory]);
+    await execa('mount', ['--make-rshared', directory]);
     controlGroup = await makeControlGroup(`cuttle-e2e-${randomBytes(4).toString('hex')}`);
     const bin = join(tools, 'kubernetes');
     const common = { directory, bin, programs, signal };
@@ -49,7 +60,10 @@ export async function startKubernetes(tools: string, logs: string, signal: Abort
     const runtime = await startContainerRuntime(common);
     const controlPlane = await startControlPlane(common);
     const kubeletDirectory = await startKubelet({ ...common, nodeName, controlPlane, runtime, controlGroup });
-    return { api: controlPlane.api, controlPlane, nodeName, directory, kubeletDirectory, programs, stop };
+    const { api } = controlPlane;
+    const group = controlGroup;
+    const podProcesses = async () => group.processes();
+    return { api, controlPlane, runtime, nodeName, directory, kubeletDirectory, programs, podProcesses, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -64,6 +78,7 @@ async function takeDown(directory: string, programs: Programs, controlGroup: Con
     await removeLeftovers(directory, mark);
   }
   await removeShimSockets(directory);
+  await removeServiceAddress();
   await clearFixedPlaces(directory);
   // Never into a mount that would not go.
   await execa('rm', ['-rf', '--one-file-system', '--', directory], { reject: false });

@@ -42,7 +42,7 @@ export const cephfs: readonly Scenario[] = [
   {
     title: 'cephfs: a snapshot is restored as it was, whatever was written after it',
     run: async ({ work }) => {
-      await work.snapshot('fs-snapshot', 'fs-a', 'cephfs');
+      await work.snapshot('fs-snapshot', 'fs-a');
       await work.run('fs-overwriter', 'fs-a', `echo later >${file} && sync`);
       await work.claim('fs-restored', 'cephfs', {
         ...shared,

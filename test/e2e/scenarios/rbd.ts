@@ -27,6 +27,15 @@ export const rbd: readonly Scenario[] = [
     },
   },
   {
+    title: 'rbd: an encrypted volume is read by the next pod, and its image has a LUKS header',
+    run: async ({ work, ceph }) => {
+      const image = objectOf(await work.claim('rbd-secret', 'rbd-encrypted'));
+      await work.run('secret-writer', 'rbd-secret', `echo kept >${file} && sync`);
+      assert.equal(await work.run('secret-reader', 'rbd-secret', read), 'kept');
+      assert.equal((await ceph.firstBytes(image, 4)).toString('latin1'), 'LUKS');
+    },
+  },
+  {
     title: 'rbd: a volume grows under a pod that uses it',
     run: async ({ work }) => {
       await work.claim('rbd-grows', 'rbd-xfs');
@@ -40,7 +49,7 @@ export const rbd: readonly Scenario[] = [
   {
     title: 'rbd: a snapshot is restored as it was, whatever was written after it',
     run: async ({ work }) => {
-      await work.snapshot('rbd-snapshot', 'rbd-a', 'rbd');
+      await work.snapshot('rbd-snapshot', 'rbd-a');
       await work.run('rbd-overwriter', 'rbd-a', `echo later >${file} && sync`);
       await work.claim('rbd-restored', 'rbd', { from: { kind: 'VolumeSnapshot', name: 'rbd-snapshot' } });
       assert.equal(await work.run('restored-reader', 'rbd-restored', read), 'kept');

@@ -3,6 +3,7 @@ import type { Api } from '../cluster/api.js';
 import { type KubeObject, textAt } from '../cluster/kinds.js';
 import { until } from '../cluster/until.js';
 import type { Installation } from '../installation.js';
+import type { Operator } from '../operator.js';
 import type { Workload } from '../workload.js';
 
 export interface ScenarioContext {
@@ -10,14 +11,16 @@ export interface ScenarioContext {
   readonly api: Api;
   readonly ceph: CephSide;
   readonly cuttle: Installation;
+  readonly operator: Operator;
   readonly signal: AbortSignal;
 }
 
 /** One line of the table. Those of a list run in its order, and may use what earlier ones have made. */
-export interface Scenario {
+export interface Scenario<Context = ScenarioContext> {
   /** A sentence about what people see. */
   readonly title: string;
-  readonly run: (context: ScenarioContext) => Promise<void>;
+  /** @returns what it has measured, for the table, when it is a text. */
+  readonly run: (context: Context) => Promise<unknown>;
 }
 
 const settledMs = 120_000;

@@ -54,6 +54,7 @@ func main() {
 	address := flag.String("csi-address", "/run/csi/socket", "the driver's socket, as this program sees it")
 	endpoint := flag.String("kubelet-registration-path", "", "the driver's socket, as kubelet sees it")
 	directory := flag.String("plugin-registration-path", "/registration", "kubelet's plugins_registry, as this program sees it")
+	flag.Int("v", 0, "of the real one; this one says the same at every level")
 	flag.Parse()
 	if err := serve(*address, *endpoint, *directory); err != nil {
 		log.Fatalf("registrar: %v", err)
