@@ -14,12 +14,14 @@ export interface LaneSite {
   readonly cluster: TestCluster;
   /** For what the machine says. */
   readonly consoleLog: string;
+  /** Of the virtual machine. */
+  readonly processors: number;
   /** When the last boot must be over, in ms since 1970. */
   readonly endMs: number;
 }
 
 /** One virtual machine after the other, on one cluster. @returns a row for each job: what no machine came to has failed. */
-export async function runLane(boots: readonly Boot[], { cluster, consoleLog, endMs }: LaneSite): Promise<Row[]> {
+export async function runLane(boots: readonly Boot[], { cluster, consoleLog, processors, endMs }: LaneSite): Promise<Row[]> {
   const exchange = await mkdtemp(join(tmpdir(), 'kernel-'));
   let reset = new AbortController();
   const host = await serveHost({
@@ -39,7 +41,7 @@ export async function runLane(boots: readonly Boot[], { cluster, consoleLog, end
       reset = new AbortController();
       const timeoutMs = Math.max(1, endMs - Date.now());
       const end: BootEnd = isWhole
-        ? await runBoot(boot, { exchange, consoleLog, reset: reset.signal, timeoutMs })
+        ? await runBoot(boot, { exchange, consoleLog, processors, reset: reset.signal, timeoutMs })
         : unrun(boot.jobs);
       rows.push(...end.rows);
       isWhole = end.isWhole;
@@ -57,6 +59,7 @@ export async function runLane(boots: readonly Boot[], { cluster, consoleLog, end
 interface BootSite {
   readonly exchange: string;
   readonly consoleLog: string;
+  readonly processors: number;
   readonly reset: AbortSignal;
   readonly timeoutMs: number;
 }
@@ -69,7 +72,7 @@ interface BootEnd {
 
 async function runBoot(
   { jobs, isReset }: Boot,
-  { exchange, consoleLog, reset, timeoutMs }: BootSite,
+  { exchange, consoleLog, processors, reset, timeoutMs }: BootSite,
 ): Promise<BootEnd> {
   await rm(join(exchange, 'outcome.json'), { force: true });
   const program = [join('dist', 'test', 'kernel', 'guest.js'), '--exchange', exchange, ...(isReset ? ['--reset'] : [])];
@@ -78,6 +81,7 @@ async function runBoot(
     kernel: required('CUTTLE_KERNEL'),
     exchange,
     consoleLog,
+    processors,
     program: [...program, ...jobs],
     env: {
       UV_THREADPOOL_SIZE: '96',

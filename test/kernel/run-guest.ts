@@ -16,6 +16,7 @@ export interface Guest {
   /** A program of this repository and its arguments, for node. */
   readonly program: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  readonly processors: number;
   readonly timeoutMs: number;
   /** Ends the machine at once, as a power failure would. */
   readonly reset: AbortSignal;
@@ -36,7 +37,7 @@ export async function runGuest(guest: Guest): Promise<string | undefined> {
   const args = [
     // QEMU 7's own virtiofsd doesn't serve a whole root: each try costs three seconds.
     ...['--disable-kvm', '--force-9p'],
-    ...['--run', guest.kernel, '--user', 'root', '--cpus', '2', '--memory', '3G', '--verbose'],
+    ...['--run', guest.kernel, '--user', 'root', '--cpus', String(guest.processors), '--memory', '3G', '--verbose'],
     // Its wait for an address would not end here; the guest sets its own.
     ...['--network', 'user', '--no-dhcp'],
     // The root doesn't change meanwhile: with a cache, programs start three times as fast.

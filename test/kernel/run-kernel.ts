@@ -1,8 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Row, writeRows } from '../../scripts/testing/results.js';
 import { isClusterNamed, useCluster } from '../harness/cluster.js';
-import { runLane } from './lane.js';
+import { type LaneSite, runLane } from './lane.js';
 import { type Boot, planBoots, planLanes } from './plan.js';
 
 /*
@@ -37,16 +38,22 @@ async function main(): Promise<number> {
   const endMs = Date.now() + Number(values.minutes ?? (values.smoke ? smokeMinutes : wholeMinutes)) * 60_000;
   const isWhole = !values.smoke && values.only === '' && !isClusterNamed();
   const lanes = isWhole ? await planLanes() : [await planBoots(values.smoke ? '-smoke' : values.only)];
-  const rows = await Promise.all(lanes.map(async (boots, i) => onCluster(boots, i, endMs)));
+  // More than this machine has would wait for each other's locks.
+  const processors = Math.max(1, Math.floor(availableParallelism() / lanes.length));
+  const rows = await Promise.all(lanes.map(async (boots, i) => onCluster(boots, i, { processors, endMs })));
   await writeRows('kernel', rows.flat());
   return rows.flat().some((row) => row.failed > 0) ? 1 : 0;
 }
 
-async function onCluster(boots: readonly Boot[], index: number, endMs: number): Promise<Row[]> {
+async function onCluster(
+  boots: readonly Boot[],
+  index: number,
+  limits: Pick<LaneSite, 'processors' | 'endMs'>,
+): Promise<Row[]> {
   const consoleLog = join('.cache', 'logs', `kernel-console${index === 0 ? '' : `-${index + 1}`}.log`);
   const cluster = await useCluster();
   try {
-    return await runLane(boots, { cluster, consoleLog, endMs });
+    return await runLane(boots, { cluster, consoleLog, ...limits });
   } finally {
     await cluster.stop();
   }
