@@ -21,7 +21,10 @@ export interface LaneSite {
 }
 
 /** One virtual machine after the other, on one cluster. @returns a row for each job: what no machine came to has failed. */
-export async function runLane(boots: readonly Boot[], { cluster, consoleLog, processors, endMs }: LaneSite): Promise<Row[]> {
+export async function runLane(
+  boots: readonly Boot[],
+  { cluster, consoleLog, processors, endMs }: LaneSite,
+): Promise<Row[]> {
   const exchange = await mkdtemp(join(tmpdir(), 'kernel-'));
   let reset = new AbortController();
   const host = await serveHost({

@@ -49,7 +49,7 @@ export class DmCryptMapper implements Mapper {
     const opened = await this.#deps.luks.find(luksName(id));
     return mappings.map((mapping) =>
       opened?.over.includes(basename(mapping.device)) === true
-        ? { device: opened.device, readOnly: opened.readOnly, isEncrypted: true }
+        ? { ...mapping, device: opened.device, readOnly: opened.readOnly, isEncrypted: true }
         : mapping,
     );
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { DriverError } from '../../domain/errors.js';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
@@ -6,7 +5,7 @@ import type { CallContext } from '../../platform/call-context.js';
 import type { KernelAnswer, KernelWriter } from '../../platform/kernel.js';
 import type { Secret } from '../../platform/secret.js';
 import { addLine } from './add-line.js';
-import type { KrbdTable } from './krbd-table.js';
+import { KrbdTable } from './krbd-table.js';
 import type { MapRequest } from './mapper.js';
 import { whileWanted } from './while-wanted.js';
 
@@ -101,7 +100,7 @@ export class KernelMaps {
 
   async #add(request: MapRequest, key: Secret): Promise<Outcome> {
     const { write, table, sysBusRbd } = this.#deps;
-    const keyName = `cuttle-${randomUUID()}`;
+    const keyName = KrbdTable.keyName(request.id);
     const answer = await write({
       file: join(sysBusRbd, 'add_single_major'),
       text: addLine(request, keyName) ?? '',

@@ -85,8 +85,11 @@ export class KrbdMapper implements Mapper {
     // What a map shows that nobody may have asked for any more is not there to be used: map() joins it.
     if (this.#maps.isUnderWay(id)) return [];
     const mappings: Mapping[] = [];
-    for (const index of await this.#table.indexesOf(id))
-      mappings.push({ device: `/dev/rbd${index}`, readOnly: await isReadOnlyDevice(`/dev/rbd${index}`) });
+    for (const index of await this.#table.indexesOf(id)) {
+      const imageId = await this.#table.imageId(index);
+      const readOnly = await isReadOnlyDevice(`/dev/rbd${index}`);
+      mappings.push({ device: `/dev/rbd${index}`, readOnly, ...(imageId === undefined ? {} : { imageId }) });
+    }
     return mappings;
   }
 

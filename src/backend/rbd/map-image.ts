@@ -69,7 +69,9 @@ export async function mapImage(
   const existing = await findMapping(deps.mappers, input);
   if (existing !== undefined) {
     const { mapping } = existing;
-    const fits = mapping.readOnly === readOnly && (mapping.isEncrypted ?? false) === encrypted;
+    // An image that was removed while it was mapped, and made anew under its name, is another one.
+    const isThisImage = (mapping.imageId ?? header.id) === header.id;
+    const fits = isThisImage && mapping.readOnly === readOnly && (mapping.isEncrypted ?? false) === encrypted;
     if (fits && !isFenced(image, input)) {
       if (!readOnly) await nameClientAgain(ctx, image, opened.connection);
       return target(mapping, false);

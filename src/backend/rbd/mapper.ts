@@ -34,6 +34,8 @@ export interface Mapping {
   /** e.g. /dev/rbd0, /dev/nbd3, /dev/loop1, /dev/dm-0 */
   readonly device: string;
   readonly readOnly: boolean;
+  /** Of the image that it shows, where the mapper knows it. */
+  readonly imageId?: string;
   /** It shows what is inside the image's LUKS header; else the image as it is. */
   readonly isEncrypted?: boolean;
   /** Made by map(), but begun by an earlier request: its client may have watched the image before this one came. */

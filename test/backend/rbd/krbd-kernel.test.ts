@@ -88,6 +88,30 @@ t.test('of two mappings of one image each map learns its own', async (t) => {
   t.equal((await mapper.map(testContext(), request)).device, '/dev/rbd1');
 });
 
+t.test(
+  "an image of the same name in another cluster is another volume's, and both are mapped beside each other",
+  async (t) => {
+    const { mapper, linesTo } = rbdBus(t);
+    const other: MapRequest = { ...request, id: { ...request.id, clusterId: 'b' }, monitors: '10.1.0.1:6789' };
+    const { device } = await mapper.map(testContext(), request);
+    t.strictSame(await mapper.find(other.id), []);
+    t.equal(await mapper.isImage(device, other.id), false);
+    t.equal((await mapper.map(testContext(), other)).device, '/dev/rbd1');
+    t.match(await mapper.find(request.id), [{ device: '/dev/rbd0' }]);
+    await mapper.unmap(testContext(), other.id, []);
+    t.strictSame(linesTo('remove_single_major'), ['1']);
+  },
+);
+
+t.test('what an administrator has mapped counts by its name, and shows which image it is', async (t) => {
+  const { mapper, sysBusRbd } = rbdBus(t);
+  await mapper.map(testContext(), request);
+  const directory = join(sysBusRbd, 'devices', '0');
+  await writeFile(join(directory, 'config_info'), '10.0.0.1:6789 name=admin,key=client.admin ssd csi-vol-1 -\n');
+  await writeFile(join(directory, 'image_id'), '10f74b0dc51\n');
+  t.strictSame(await mapper.find(request.id), [{ device: '/dev/rbd0', readOnly: false, imageId: '10f74b0dc51' }]);
+});
+
 t.test('a kernel or container without keys: the program rbd maps', async (t) => {
   const { mapper, programs } = rbdBus(t, () => answering('key', errno.ENOSYS));
   await t.rejects(mapper.map(testContext(), request), { message: /exit code 0/ });

@@ -1,9 +1,11 @@
 import t from 'tap';
 import type { Clusters } from '../../../src/ceph/clusters.js';
 import type { ImageHeader } from '../../../src/ceph/client.js';
+import type { StageInput } from '../../../src/backend/backend.js';
+import type { RbdVolumeId } from '../../../src/domain/volume-id.js';
 import type { ImagePools } from '../../../src/backend/rbd/image-pools.js';
 import { mapImage } from '../../../src/backend/rbd/map-image.js';
-import type { Mapper, MapperKind } from '../../../src/backend/rbd/mapper.js';
+import type { Mapper, MapperKind, Mapping } from '../../../src/backend/rbd/mapper.js';
 import { testContext } from '../../platform/test-context.js';
 
 /** pino's number for it. */
@@ -24,31 +26,48 @@ function poolsWith(metadata: Record<string, string>): ImagePools {
   return { open: async () => Promise.resolve(opened) } as unknown as ImagePools;
 }
 
-function fakeMapper(kind: MapperKind): Mapper {
+function fakeMapper(kind: MapperKind, mapped: readonly Mapping[] = [], unmapped: string[] = []): Mapper {
   const mapper: Partial<Mapper> = {
     kind,
     objection: async () => Promise.resolve(undefined),
-    find: async () => Promise.resolve([]),
+    find: async () => Promise.resolve([...mapped]),
+    unmap: async () => {
+      unmapped.push(...mapped.map(({ device }) => device));
+      return Promise.resolve();
+    },
     map: async () => Promise.resolve({ device: '/dev/x', readOnly: false }),
   };
   return mapper as Mapper;
 }
 
+const input: StageInput<RbdVolumeId> = {
+  id,
+  stagingPath: '/s',
+  capability: { mode: 'SINGLE_NODE_READER_ONLY', access: { type: 'block' } },
+  context: {},
+  attached: { required: false, readOnly: false, fencedClients: [] },
+  credentials: undefined,
+};
+const clusters = { find: () => undefined } as unknown as Clusters;
+
+t.test('a mapping is used again unless it shows another image that had the name before', async (t) => {
+  for (const [imageId, device] of [
+    ['1', '/dev/rbd7'],
+    [undefined, '/dev/rbd7'],
+    ['2', '/dev/x'],
+  ] as const) {
+    const unmapped: string[] = [];
+    const mapping = { device: '/dev/rbd7', readOnly: true, ...(imageId === undefined ? {} : { imageId }) };
+    const mappers = [fakeMapper('krbd', [mapping], unmapped)];
+    const target = await mapImage(testContext(), { pools: poolsWith({}), mappers, clusters, nodeId: 'n' }, input);
+    t.equal(target.device, device);
+    t.strictSame(unmapped, device === '/dev/x' ? ['/dev/rbd7'] : []);
+  }
+});
+
 async function loggedBy(kind: MapperKind, metadata: Record<string, string>): Promise<string> {
   const ctx = testContext();
-  const clusters = { find: () => undefined } as unknown as Clusters;
-  await mapImage(
-    ctx,
-    { pools: poolsWith(metadata), mappers: [fakeMapper(kind)], clusters, nodeId: 'node-1' },
-    {
-      id,
-      stagingPath: '/s',
-      capability: { mode: 'SINGLE_NODE_READER_ONLY', access: { type: 'block' } },
-      context: {},
-      attached: { required: false, readOnly: false, fencedClients: [] },
-      credentials: undefined,
-    },
-  );
+  await mapImage(ctx, { pools: poolsWith(metadata), mappers: [fakeMapper(kind)], clusters, nodeId: 'node-1' }, input);
   return ctx.lines
     .filter(({ level }) => level === warning)
     .map((line) => JSON.stringify(line))

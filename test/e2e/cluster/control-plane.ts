@@ -53,6 +53,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     `--service-account-key-file=${certificates.serviceAccountKey}`,
     `--service-account-signing-key-file=${certificates.serviceAccountKey}`,
     ...[`--kubelet-client-certificate=${toKubelet.certificate}`, `--kubelet-client-key=${toKubelet.key}`],
+    '--kubelet-preferred-address-types=InternalIP',
     ...['--allow-privileged=true', '--profiling=false'],
   ]);
   const api = await Api.connect(server, certificates.ca, await certificates.issue('e2e-admin', masters), signal);

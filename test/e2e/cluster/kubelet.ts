@@ -5,6 +5,7 @@ import type { ControlGroup } from './control-groups.js';
 import type { ControlPlane } from './control-plane.js';
 import { textAt } from './kinds.js';
 import { endOfLog, freePorts, type Programs } from './programs.js';
+import { serviceAddress } from './service-address.js';
 import { Hopeless, until } from './until.js';
 
 export interface KubeletOptions {
@@ -35,7 +36,7 @@ export async function startKubelet(options: KubeletOptions): Promise<string> {
   await writeFile(configFile, JSON.stringify(await configOf(options, root), null, 2));
   const kubelet = await programs.start('kubelet', join(bin, 'kubelet'), [
     ...[`--config=${configFile}`, `--kubeconfig=${kubeconfig}`, `--root-dir=${root}`],
-    ...[`--hostname-override=${nodeName}`, `--cert-dir=${root}/pki`],
+    ...[`--hostname-override=${nodeName}`, `--node-ip=${serviceAddress}`, `--cert-dir=${root}/pki`],
   ]);
   const isReady = async (): Promise<true | undefined> => {
     if (kubelet.ended !== undefined)
@@ -61,7 +62,7 @@ async function configOf(options: KubeletOptions, root: string): Promise<Record<s
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
-    address: '127.0.0.1',
+    address: serviceAddress,
     port,
     healthzBindAddress: '127.0.0.1',
     healthzPort,

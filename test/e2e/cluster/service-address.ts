@@ -2,7 +2,7 @@ import { execa } from 'execa';
 
 /** The addresses of Services. */
 export const serviceRange = '10.98.0.0/24';
-/** Of the Service `kubernetes`, by which pods reach the API server: the range's first. */
+/** Of the Service `kubernetes`, by which pods reach the API server: the range's first. The node's own too, which may not be 127.0.0.1. */
 export const serviceAddress = '10.98.0.1';
 export const servicePort = 443;
 
