@@ -8,10 +8,10 @@ import type { Interceptor, RpcCall } from './rpc.js';
 
 /** Without a deadline of the caller's; the external-provisioner's own default is 10 s, kubelet's 120 s. */
 const defaultDeadlineMs = 120_000;
-/** The answer is given so much of the time before the caller stops listening, so that it hears why: a busy node takes a while to end what it has begun. */
-const answerMargin = 0.05;
+/** The answer is given so much of the time before the caller stops listening, so that it hears why: programs are ended first (exec.ts). */
+const answerMargin = 0.15;
 const leastAnswerMarginMs = 150;
-const mostAnswerMarginMs = 2_000;
+const mostAnswerMarginMs = 3_000;
 
 const validRequestId = /^[A-Za-z0-9._-]{1,64}$/;
 

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { eventually } from '../harness/eventually.js';
 import { runProgram } from '../../src/platform/exec.js';
 
 const shell = async (script: string, options = {}) => runProgram('sh', ['-c', script], options);
@@ -45,6 +47,16 @@ t.test('a program that ignores SIGTERM is killed', async (t) => {
   const result = await shell('trap "" TERM; while :; do sleep 0.1; done', { timeoutMs: 200 });
   t.match(result, { exitCode: null, failure: 'timed-out' });
   t.ok(performance.now() - startMs < 4_000);
+});
+
+t.test('what a program has started ends with it, as a helper of mount(8) does', async (t) => {
+  const startMs = performance.now();
+  const result = await shell('sleep 30 & echo $!; wait', { timeoutMs: 300 });
+  t.match(result, { exitCode: null, failure: 'timed-out' });
+  t.ok(performance.now() - startMs < 1_500, 'it is not waited for');
+  // One that has ended has no command line, even before it is reaped.
+  const commandLine = async () => readFile(`/proc/${result.stdout}/cmdline`, 'utf8').catch(() => '');
+  t.ok(await eventually(async () => (await commandLine()) === '', 5_000), 'it is gone');
 });
 
 t.test("a caller's going away ends the program", async (t) => {
