@@ -1,8 +1,9 @@
+import { cp, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Row, writeRows } from '../../scripts/testing/results.js';
-import { isClusterNamed, useCluster } from '../harness/cluster.js';
+import { isClusterNamed, type TestCluster, useCluster } from '../harness/cluster.js';
 import { type LaneSite, runLane } from './lane.js';
 import { type Boot, planBoots, planLanes } from './plan.js';
 
@@ -11,6 +12,7 @@ import { type Boot, planBoots, planLanes } from './plan.js';
  * may have none of these modules. The guest runs the driver and its tests; the cluster stays outside.
  */
 
+const logs = join('.cache', 'logs');
 const smokeMinutes = 4;
 const wholeMinutes = 27;
 
@@ -45,15 +47,25 @@ async function main(): Promise<number> {
   return rows.flat().some((row) => row.failed > 0) ? 1 : 0;
 }
 
+/** What the daemons have said; it would go with the cluster. */
+async function keepLogs({ confPath }: TestCluster, directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await cp(join(dirname(confPath), 'log'), directory, { recursive: true });
+  console.log(`  the logs of Ceph are in ${directory}`);
+}
+
 async function onCluster(
   boots: readonly Boot[],
   index: number,
   limits: Pick<LaneSite, 'processors' | 'endMs'>,
 ): Promise<Row[]> {
-  const consoleLog = join('.cache', 'logs', `kernel-console${index === 0 ? '' : `-${index + 1}`}.log`);
+  const lane = index === 0 ? '' : `-${index + 1}`;
+  const consoleLog = join(logs, `kernel-console${lane}.log`);
   const cluster = await useCluster();
   try {
-    return await runLane(boots, { cluster, consoleLog, ...limits });
+    const rows = await runLane(boots, { cluster, consoleLog, ...limits });
+    if (cluster.owned && rows.some((row) => row.failed > 0)) await keepLogs(cluster, join(logs, `kernel-ceph${lane}`));
+    return rows;
   } finally {
     await cluster.stop();
   }
