@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { watchInterruption } from '../../scripts/testing/interruption.js';
@@ -40,6 +41,8 @@ function listsOf(only: string | undefined): ListName[] {
 
 async function main(names: ListName[], isKept: boolean): Promise<number> {
   const { signal } = watchInterruption();
+  // Fifty claims are waited for at once.
+  setMaxListeners(0, signal);
   const tools = process.env.CUTTLE_E2E_TOOLS;
   if (tools === undefined || tools === '') throw new Error('CUTTLE_E2E_TOOLS is not set: run this by npm run test:e2e');
   // Signals are ours: the pods go before the cluster that their volumes are in.
