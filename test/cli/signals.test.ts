@@ -68,7 +68,7 @@ t.test('SIGTERM lets an RPC under way end and refuses new ones on the same conne
   await until('it is shutting down', async () => (await driver.log()).includes('shutting down'));
   const refused = await failure((done) => driver.controller.CreateVolume(createRequest('other'), done));
   t.strictSame(refused, { code: status.UNAVAILABLE, message: 'the driver is shutting down: repeat the request' });
-  t.ok(await isGone(driver.socketPath), 'nobody new finds it');
+  await until('nobody new finds it', async () => isGone(driver.socketPath));
   t.notOk(ended, 'the slow one is still under way');
   const answer = await slow;
   t.equal(answer.code, status.UNAVAILABLE);

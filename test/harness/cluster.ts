@@ -50,7 +50,8 @@ export interface StartOptions {
 }
 
 const FOREIGN_CONF = 'CUTTLE_TEST_CEPH_CONF';
-const COMMAND_TIMEOUT_MS = 60_000;
+/** `rbd encryption format` derives a key for 6 s, and several of them share two processors with other tests. */
+const COMMAND_TIMEOUT_MS = 150_000;
 const START_TIMEOUT_MS = 180_000;
 
 /** Whether CUTTLE_TEST_CEPH_CONF names a cluster. */
