@@ -86,6 +86,9 @@ export async function installByChart({ kubernetes, ceph, operator, signal }: Ins
     },
     uninstall: async () => {
       await operator.uninstall();
+      // Helm does not wait for pods, which may take a moment to end.
+      const isNothingLeft = async () => ((await leftOf(operator)).length === 0 ? true : undefined);
+      await until('end of what was installed', isNothingLeft, { withinMs: nodeMs, signal }).catch(() => undefined);
       return await leftOf(operator);
     },
   };
