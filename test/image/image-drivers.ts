@@ -3,6 +3,7 @@ import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TestCluster } from '../harness/cluster.js';
 import { startDriver } from '../harness/driver.js';
+import { topology } from '../sanity/local-drivers.js';
 import type { Drivers } from '../sanity/sanity-cell.js';
 import type { Podman } from './podman.js';
 
@@ -35,6 +36,7 @@ export async function startContainers(
   const controller = await startDriver({
     directory: controllerDirectory,
     role: 'controller',
+    args: topology,
     config: `${nodes}clusters:\n${where}    keyFile: ${keyFile(controllerDirectory)}\n`,
     program: podman.run(
       [
@@ -49,6 +51,7 @@ export async function startContainers(
     const node = await startDriver({
       directory: nodeDirectory,
       role: 'node',
+      args: topology,
       config: `${nodes}clusters:\n${where}    keyFile: ${keyFile(nodeDirectory)}\n`,
       program: podman.run(
         [

@@ -10,7 +10,7 @@ import type { CellOptions, Drivers } from './sanity-cell.js';
  * passes no driver that says from where a snapshot is reached: it compares what it has received with what it has sent by all fields of the Go
  * objects, cached sizes included (ADR 0022).
  */
-const topology = ['--topology', 'topology.cuttle.dev/zone=a'];
+export const topology = ['--topology', 'topology.cuttle.dev/zone=a'];
 
 async function startDrivers(directory: string, cluster: TestCluster, cell: Cell): Promise<Drivers> {
   // A controller on its own knows the nodes by its configuration; csi-sanity asks for one that isn't there, too.
