@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DaemonHost } from '../platform/daemons.js';
-import { heldPrograms } from '../platform/holder-protocol.js';
+import { heldDaemons } from '../platform/holder-protocol.js';
 import type { Logger } from '../platform/logger.js';
 
 const lookMs = 5_000;
@@ -25,6 +25,6 @@ export async function watchDaemons(daemons: DaemonHost, log: Logger, signal: Abo
 
 async function running(daemons: DaemonHost): Promise<Map<number, string>> {
   const found = new Map<number, string>();
-  for (const program of heldPrograms) for (const pid of await daemons.find(program, '')) found.set(pid, program);
+  for (const program of heldDaemons) for (const pid of await daemons.find(program, '')) found.set(pid, program);
   return found;
 }

@@ -10,8 +10,10 @@ import { Secret } from './secret.js';
 
 export const startPath = '/v1/start';
 
-/** What a holder starts, and nothing else. */
-export const heldPrograms = ['ceph-fuse', 'qemu-storage-daemon', 'rbd-nbd', 'losetup'] as const;
+/** What carries the data of volumes, and lives on. */
+export const heldDaemons = ['ceph-fuse', 'qemu-storage-daemon', 'rbd-nbd'] as const;
+/** What a holder starts, and nothing else: losetup for the mount namespace that it runs in (ADR 0026). */
+const heldPrograms = [...heldDaemons, 'losetup'] as const;
 const maxTimeoutMs = 300_000;
 const failures = ['not-found', 'timed-out', 'aborted', 'killed'] as const;
 

@@ -10,6 +10,8 @@ export interface Installation {
   replaceNode(): Promise<void>;
   /** Ends the node plugin's driver with SIGKILL and waits until its successor is ready. */
   killNode(): Promise<void>;
+  /** Where volumes are staged on the node, by the mount table. */
+  staged(): Promise<string[]>;
   /** Uninstalls it, and says which of its objects are still there. */
   uninstall(): Promise<string[]>;
 }

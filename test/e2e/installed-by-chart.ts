@@ -1,4 +1,5 @@
-import { resolve, join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { readMountInfo } from 'mount-utils-ts';
 import type { CephSide } from './ceph-side.js';
 import { chartValues, driverName } from './chart-values.js';
 import type { Kubernetes } from './cluster/kubernetes.js';
@@ -83,6 +84,11 @@ export async function installByChart({ kubernetes, ceph, operator, signal }: Ins
       const isBack = async () => ((await restartsOfNode(operator)) > before ? true : undefined);
       await until('restart of the node plugin', isBack, { withinMs: nodeMs, signal });
       await operator.inNamespace('rollout', 'status', 'daemonset/cuttle-node', '--timeout=120s');
+    },
+    staged: async () => {
+      const staging = join(kubernetes.kubeletDirectory, 'plugins', 'kubernetes.io', 'csi');
+      const points = (await readMountInfo()).map(({ mountPoint }) => mountPoint);
+      return points.filter((point) => point.startsWith(`${staging}/`));
     },
     uninstall: async () => {
       await operator.uninstall();

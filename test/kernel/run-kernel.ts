@@ -42,9 +42,16 @@ async function main(): Promise<number> {
   const lanes = isWhole ? await planLanes() : [await planBoots(values.smoke ? '-smoke' : values.only)];
   // More than this machine has would wait for each other's locks.
   const processors = Math.max(1, Math.floor(availableParallelism() / lanes.length));
-  const rows = await Promise.all(lanes.map(async (boots, i) => onCluster(boots, i, { processors, endMs })));
-  await writeRows('kernel', rows.flat());
-  return rows.flat().some((row) => row.failed > 0) ? 1 : 0;
+  const ends = await Promise.allSettled(lanes.map(async (boots, i) => onCluster(boots, i, { processors, endMs })));
+  const rows = ends.flatMap((end) => (end.status === 'fulfilled' ? end.value : [notBegun(end.reason)]));
+  await writeRows('kernel', rows);
+  return rows.some((row) => row.failed > 0) ? 1 : 0;
+}
+
+/** Without its cluster, say; the other machine is not left to itself for that. */
+function notBegun(reason: unknown): Row {
+  console.error(reason);
+  return { stage: 'kernel: a virtual machine', passed: 0, failed: 1, skipped: 0, seconds: 0 };
 }
 
 /** What the daemons have said; it would go with the cluster. */

@@ -5,7 +5,7 @@ import type { DeviceNumber } from 'mount-utils-ts';
 import { v5 as uuidV5 } from 'uuid';
 import { formatVolumeId, type RbdVolumeId } from '../../domain/volume-id.js';
 
-const ours = 'cuttle-';
+const ours = 'cuttle-volume-';
 const marks = '5b1c6a52-6a0b-5a53-9a36-0f6a3f0f5d11';
 
 function markOf(id: RbdVolumeId): string {

@@ -66,12 +66,10 @@ export async function mapImage(
     },
   });
 
-  const existing = await findMapping(deps.mappers, input);
+  const existing = await findMapping(deps.mappers, id, header.id);
   if (existing !== undefined) {
     const { mapping } = existing;
-    // An image that was removed while it was mapped, and made anew under its name, is another one.
-    const isThisImage = (mapping.imageId ?? header.id) === header.id;
-    const fits = isThisImage && mapping.readOnly === readOnly && (mapping.isEncrypted ?? false) === encrypted;
+    const fits = mapping.readOnly === readOnly && (mapping.isEncrypted ?? false) === encrypted;
     if (fits && !isFenced(image, input)) {
       if (!readOnly) await nameClientAgain(ctx, image, opened.connection);
       return target(mapping, false);
@@ -155,12 +153,14 @@ function refuseUnattached(header: ImageHeader, { id, attached }: StageInput<RbdV
   if (objection !== undefined) throw new DriverError('FAILED_PRECONDITION', objection);
 }
 
+/** Not one that shows an image of the same name: another cluster's, or one that was removed while it was mapped. It is left as it is. */
 async function findMapping(
   mappers: readonly Mapper[],
-  input: StageInput<RbdVolumeId>,
+  id: RbdVolumeId,
+  imageId: string,
 ): Promise<{ mapper: Mapper; mapping: Mapping } | undefined> {
   for (const mapper of mappers) {
-    const [mapping] = await mapper.find(input.id);
+    const mapping = (await mapper.find(id)).find((one) => (one.imageId ?? imageId) === imageId);
     if (mapping !== undefined) return { mapper, mapping };
   }
   return undefined;

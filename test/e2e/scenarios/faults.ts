@@ -14,33 +14,23 @@ const awayMs = 5_000;
 /** A pod that has begun to write has written some lines. */
 const beforeMs = 2_000;
 
+const kinds = ['rbd', 'cephfs'] as const;
+type Kind = (typeof kinds)[number];
+
 export const faults: readonly Scenario[] = [
-  {
-    title: `faults: the controller is killed while ${claims} claims are made: ${claims} volumes, and no more`,
-    run: killedController,
-  },
-  {
-    title: 'faults: a pod that is deleted while the node plugin is away goes when it is back',
-    run: async ({ work, api, cuttle }) => {
-      await work.claim('away', 'rbd');
-      await work.startPod('deleted-meanwhile', 'away', 'sleep 3600');
-      await work.running('deleted-meanwhile');
-      await cuttle.stopNode();
-      try {
-        await api.delete('Pod', 'deleted-meanwhile');
-        await sleep(awayMs);
-        assert.ok(await api.find('Pod', 'deleted-meanwhile'), 'the pod has gone without its volume being unpublished');
-      } finally {
-        await cuttle.startNode();
-      }
-      await work.gone('Pod', 'deleted-meanwhile');
-    },
-  },
+  ...kinds.map((kind) => ({
+    title: `faults: the controller is killed while ${claims} claims of the class ${kind} are made: ${claims} volumes, and no more`,
+    run: async (context: ScenarioContext) => killedController(context, kind),
+  })),
+  ...kinds.map((kind) => ({
+    title: `faults: a pod with a volume of the class ${kind} that is deleted while the node plugin is away goes when it is back`,
+    run: async (context: ScenarioContext) => deletedMeanwhile(context, kind),
+  })),
   ...(['rbd', 'rbd-encrypted', 'cephfs'] as const).map((kind) => ({
     title: `faults: a pod goes on writing to a volume of the class ${kind} while the node plugin is replaced`,
     run: async (context: ScenarioContext) => writesOn(context, kind, 'replaceNode'),
   })),
-  ...(['rbd', 'cephfs'] as const).map((kind) => ({
+  ...kinds.map((kind) => ({
     title: `faults: a pod goes on writing to a volume of the class ${kind} while the node plugin is killed`,
     run: async (context: ScenarioContext) => writesOn(context, kind, 'killNode'),
   })),
@@ -50,19 +40,38 @@ export const faults: readonly Scenario[] = [
   },
 ];
 
-async function killedController({ work, ceph, cuttle, signal }: ScenarioContext): Promise<void> {
-  const names = Array.from({ length: claims }, (_, index) => `many-${index}`);
-  const before = await ceph.images();
-  await Promise.all(names.map(async (name) => work.askFor(name, 'rbd')));
-  const some = async () => ((await ceph.images()).length >= before.length + 5 ? true : undefined);
-  await until('image of the first claims', some, { withinMs: someBoundMs, signal });
-  const made = (await ceph.images()).length - before.length;
-  assert.ok(made < claims, `the controller was to be killed in the middle, and all ${made} images were there`);
+async function killedController({ work, ceph, cuttle, signal }: ScenarioContext, kind: Kind): Promise<void> {
+  const list = async () => (kind === 'rbd' ? ceph.images() : ceph.directories());
+  const names = Array.from({ length: claims }, (_, index) => `many-${kind}-${index}`);
+  const before = await list();
+  await Promise.all(names.map(async (name) => work.askFor(name, kind, { shared: kind === 'cephfs' })));
+  const some = async () => ((await list()).length >= before.length + 5 ? true : undefined);
+  await until('volume of the first claims', some, { withinMs: someBoundMs, signal });
+  const made = (await list()).length - before.length;
+  assert.ok(made < claims, `the controller was to be killed in the middle, and all ${made} volumes were there`);
   await cuttle.killController();
   const volumes = await Promise.all(names.map(async (name) => work.bound(name)));
-  const images = (await ceph.images()).filter((image) => !before.includes(image));
-  assert.deepEqual(images.sort(), volumes.map(objectOf).sort());
-  assert.equal(images.length, claims);
+  const found = (await list()).filter((name) => !before.includes(name));
+  assert.deepEqual(found.sort(), volumes.map(objectOf).sort());
+  assert.equal(found.length, claims);
+}
+
+async function deletedMeanwhile({ work, api, cuttle, signal }: ScenarioContext, kind: Kind): Promise<void> {
+  const [claim, pod] = [`away-${kind}`, `deleted-meanwhile-${kind}`];
+  await work.claim(claim, kind, { shared: kind === 'cephfs' });
+  await work.startPod(pod, claim, 'sleep 3600');
+  await work.running(pod);
+  await cuttle.stopNode();
+  try {
+    await api.delete('Pod', pod);
+    await sleep(awayMs);
+    assert.ok(await api.find('Pod', pod), 'the pod has gone without its volume being unpublished');
+  } finally {
+    await cuttle.startNode();
+  }
+  await work.gone('Pod', pod);
+  const isUnstaged = async () => ((await cuttle.staged()).length === 0 ? true : undefined);
+  await until('end of the staged volume', isUnstaged, { withinMs: someBoundMs, signal });
 }
 
 type Event = Extract<keyof Installation, 'replaceNode' | 'killNode'>;

@@ -31,7 +31,7 @@ export function objectOf(volume: KubeObject): string {
 }
 
 /** Deletes what people have made, pods first, and waits until neither Kubernetes nor Ceph has anything of it. */
-export async function deleteEverything({ work, api, ceph, signal }: ScenarioContext): Promise<void> {
+export async function deleteEverything({ work, api, ceph, cuttle, signal }: ScenarioContext): Promise<void> {
   for (const kind of ['Pod', 'VolumeSnapshot', 'PersistentVolumeClaim'] as const) {
     const names = await work.names(kind);
     await Promise.all(names.map(async (name) => api.delete(kind, name)));
@@ -41,12 +41,18 @@ export async function deleteEverything({ work, api, ceph, signal }: ScenarioCont
     const isNone = async () => ((await work.names(kind)).length === 0 ? true : undefined);
     await until(`cluster without a ${kind}`, isNone, { withinMs: settledMs, signal });
   }
-  for (const kind of ['images', 'trash', 'directories'] as const) {
+  const rests = {
+    'node without staged volumes': async () => cuttle.staged(),
+    'Ceph without images': async () => ceph.images(),
+    'Ceph without trash': async () => ceph.trash(),
+    'Ceph without directories': async () => ceph.directories(),
+  };
+  for (const [what, list] of Object.entries(rests)) {
     const isNone = async (): Promise<true> => {
-      const left = await ceph[kind]();
+      const left = await list();
       if (left.length > 0) throw new Error(left.join(', '));
       return true;
     };
-    await until(`Ceph without ${kind}`, isNone, { withinMs: settledMs, signal });
+    await until(what, isNone, { withinMs: settledMs, signal });
   }
 }
